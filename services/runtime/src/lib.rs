@@ -1,1 +1,10 @@
-//! x
+//! Process plumbing that both services share: log, admin HTTP, readiness, shutdown, back-off and the MQTT connection.
+//!
+//! It knows nothing of cameras or viewers; whatever has a domain word in it belongs to a service.
+
+pub mod admin;
+pub mod backoff;
+pub mod broker;
+pub mod log;
+pub mod readiness;
+pub mod shutdown;

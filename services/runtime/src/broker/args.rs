@@ -1,0 +1,145 @@
+//! Where the broker is and how to log in.
+
+use std::path::PathBuf;
+
+use rumqttc::{QoS, TlsConfiguration, Transport};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+/// Where the broker is and how to log in.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Broker")]
+pub struct Args {
+    /// URL of the MQTT 5 broker: `mqtt://host[:1883]`, or `mqtts://host[:8883]` for TLS.
+    #[arg(long, env = "MQTT_VIDEO_BROKER", default_value = "mqtt://127.0.0.1:1883", value_parser = parse_url)]
+    pub broker: Url,
+    /// User name at the broker.
+    #[arg(long, env = "MQTT_VIDEO_BROKER_USERNAME")]
+    pub broker_username: Option<String>,
+    /// File that holds the password at the broker; read at each connection, so a rotated one takes effect by itself.
+    #[arg(long, env = "MQTT_VIDEO_BROKER_PASSWORD_FILE", requires = "broker_username")]
+    pub broker_password_file: Option<PathBuf>,
+    /// PEM file with the authorities that sign the broker's certificate; default: those of the system.
+    #[arg(long, env = "MQTT_VIDEO_BROKER_CA")]
+    pub broker_ca: Option<PathBuf>,
+}
+
+fn parse_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{error}; expected mqtt://host:port"))?;
+    if !matches!(url.scheme(), "mqtt" | "mqtts") {
+        return Err(format!("scheme `{}` is not known; use mqtt:// or mqtts://", url.scheme()));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("no host; expected mqtt://host:port".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a login does not belong in the URL, where process lists show it; use --broker-username and \
+                    --broker-password-file"
+            .to_owned());
+    }
+    Ok(url)
+}
+
+/// A connection to make.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(super) client_id: String,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) subscriptions: Vec<(String, QoS)>,
+    tls: bool,
+    username: Option<String>,
+    password_file: Option<PathBuf>,
+    ca: Option<PathBuf>,
+}
+
+/// Why a connection cannot be attempted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system's certificates cannot be loaded.
+    #[error("cannot set up TLS: {0}; name the authorities with --broker-ca")]
+    Tls(String),
+}
+
+impl Args {
+    /// A connection with this client identifier (MQTT 5 section 3.1.3.1) that subscribes to `subscriptions`.
+    pub fn options(&self, client_id: impl Into<String>, subscriptions: Vec<(String, QoS)>) -> Options {
+        let tls = self.broker.scheme() == "mqtts";
+        // The parser has seen to it that there is a host. `Url` keeps the brackets of an IPv6 address; sockets do not.
+        let host = self.broker.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        Options {
+            client_id: client_id.into(),
+            host,
+            port: self.broker.port().unwrap_or(if tls { 8883 } else { 1883 }),
+            subscriptions,
+            tls,
+            username: self.broker_username.clone(),
+            password_file: self.broker_password_file.clone(),
+            ca: self.broker_ca.clone(),
+        }
+    }
+}
+
+impl Options {
+    /// Host and port, for logs.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    pub(super) fn transport(&self) -> Result<Transport, ConfigError> {
+        if !self.tls {
+            return Ok(Transport::tcp());
+        }
+        match &self.ca {
+            Some(path) => Ok(Transport::tls_with_config(TlsConfiguration::Simple {
+                ca: read(path)?,
+                alpn: None,
+                client_auth: None,
+            })),
+            None => Transport::try_tls_with_default_config().map_err(|error| ConfigError::Tls(error.to_string())),
+        }
+    }
+
+    pub(super) fn login(&self) -> Result<Option<(String, Vec<u8>)>, ConfigError> {
+        let Some(username) = &self.username else { return Ok(None) };
+        let password = match &self.password_file {
+            Some(path) => SecretString::from(String::from_utf8_lossy(&read(path)?).trim_end_matches(['\r', '\n'])),
+            None => SecretString::default(),
+        };
+        Ok(Some((username.clone(), password.expose_secret().as_bytes().to_vec())))
+    }
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path).map_err(|source| ConfigError::File { path: path.clone(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broker_urls_are_checked_before_anything_connects() {
+        for good in ["mqtt://127.0.0.1:1883", "mqtt://broker", "mqtts://broker.example:8883", "mqtt://[::1]:1883"] {
+            assert!(parse_url(good).is_ok(), "{good}");
+        }
+        for (bad, hint) in [
+            ("tcp://broker:1883", "use mqtt://"),
+            ("broker:1883", "use mqtt://"),
+            ("127.0.0.1:1883", "expected mqtt://"),
+            ("mqtt://user:secret@broker", "--broker-password-file"),
+        ] {
+            let error = parse_url(bad).expect_err(bad);
+            assert!(error.contains(hint), "{bad}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

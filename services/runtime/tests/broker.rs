@@ -1,0 +1,130 @@
+//! The broker connection against a real mosquitto.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use clap::Parser;
+use runtime::broker::{self, Event, Outcome, Publication, PublishError, QoS};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Only ends a test that hangs.
+const BACKSTOP: Duration = Duration::from_secs(20);
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    broker: broker::Args,
+}
+
+struct Mosquitto {
+    process: Child,
+    port: u16,
+}
+
+impl Mosquitto {
+    fn start(port: u16) -> Self {
+        let process = Command::new("mosquitto")
+            .args(["-p", &port.to_string()])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mosquitto is installed");
+        Self { process, port }
+    }
+
+    fn options(&self, name: &str, subscriptions: &[&str]) -> broker::Options {
+        let url = format!("--broker=mqtt://127.0.0.1:{}", self.port);
+        let subscriptions = subscriptions.iter().map(|filter| ((*filter).to_owned(), QoS::AtLeastOnce)).collect();
+        Cli::parse_from(["test", &url]).broker.options(name, subscriptions)
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+async fn until(events: &mut Receiver<Event>, wanted: impl Fn(&Event) -> bool) -> Event {
+    let found = async {
+        loop {
+            let event = events.recv().await.expect("the connection's task runs");
+            if wanted(&event) {
+                return event;
+            }
+        }
+    };
+    timeout(BACKSTOP, found).await.expect("the event comes")
+}
+
+#[tokio::test]
+async fn an_acknowledgement_tells_whether_anybody_subscribes() {
+    let mosquitto = Mosquitto::start(free_port());
+    let token = CancellationToken::new();
+    let (publisher, mut events, _task) = broker::connect(mosquitto.options("ack", &["heard/#"]), token.clone());
+    until(&mut events, |event| matches!(event, Event::Connected)).await;
+
+    let publish = async |topic: &str| publisher.publish(Publication::new(topic, "x").at_least_once()).await;
+    assert_eq!(publish("unheard").await, Ok(Outcome::NoMatchingSubscribers));
+    assert_eq!(publish("heard/me").await, Ok(Outcome::Delivered));
+    let message = until(&mut events, |event| matches!(event, Event::Message(_))).await;
+    assert!(matches!(message, Event::Message(message) if message.topic == "heard/me" && !message.retain));
+    assert_eq!(publisher.publish(Publication::new("unheard", "x")).await, Ok(Outcome::Flushed));
+    assert_eq!(publish("wild/#").await, Err(PublishError::InvalidTopic));
+    token.cancel();
+}
+
+#[tokio::test]
+async fn after_a_restart_of_the_broker_it_is_connected_and_subscribed_again_and_sends_nothing_stale() {
+    let port = free_port();
+    let mosquitto = Mosquitto::start(port);
+    let (publisher, mut events, _task) =
+        broker::connect(mosquitto.options("restart", &["heard"]), CancellationToken::new());
+    until(&mut events, |event| matches!(event, Event::Connected)).await;
+
+    drop(mosquitto);
+    until(&mut events, |event| matches!(event, Event::Disconnected { .. })).await;
+    assert_eq!(publisher.publish(Publication::new("heard", "stale")).await, Err(PublishError::NotConnected));
+
+    let _mosquitto = Mosquitto::start(port);
+    until(&mut events, |event| matches!(event, Event::Connected)).await;
+    assert_eq!(publisher.publish(Publication::new("heard", "fresh").at_least_once()).await, Ok(Outcome::Delivered));
+    let message = until(&mut events, |event| matches!(event, Event::Message(_))).await;
+    assert!(
+        matches!(message, Event::Message(message) if message.payload == "fresh"),
+        "the first message is the fresh one"
+    );
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_instead_of_growing() {
+    let mosquitto = Mosquitto::start(free_port());
+    let (publisher, mut events, _task) = broker::connect(mosquitto.options("full", &[]), CancellationToken::new());
+    until(&mut events, |event| matches!(event, Event::Connected)).await;
+    // The runtime of this test has one thread: nothing is sent while this loop does not wait.
+    let refused = (0..100_000).find_map(|_| publisher.try_publish(Publication::new("t", "x")).err());
+    assert_eq!(refused, Some(PublishError::Full));
+}
+
+#[tokio::test]
+async fn ending_flushes_what_was_handed_over() {
+    let mosquitto = Mosquitto::start(free_port());
+    let (_listener, mut heard, _task) =
+        broker::connect(mosquitto.options("listener", &["last/words"]), CancellationToken::new());
+    until(&mut heard, |event| matches!(event, Event::Connected)).await;
+    let token = CancellationToken::new();
+    let (publisher, mut events, task) = broker::connect(mosquitto.options("speaker", &[]), token.clone());
+    until(&mut events, |event| matches!(event, Event::Connected)).await;
+    publisher.try_publish(Publication::new("last/words", "bye")).unwrap();
+    token.cancel();
+    timeout(BACKSTOP, task).await.expect("the task ends").unwrap();
+    until(&mut heard, |event| matches!(event, Event::Message(message) if message.payload == "bye")).await;
+}
