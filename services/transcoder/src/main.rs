@@ -1,1 +1,11 @@
+//! Runs one ffmpeg for each stream and publishes fragmented MP4 to the broker.
+#![allow(dead_code, reason = "until the job is there")]
+
+mod flv;
+mod fmp4;
+mod gop;
+mod muxer;
+mod packet;
+mod timeline;
+
 fn main() {}
