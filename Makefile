@@ -1,0 +1,69 @@
+# What "built", "checked" and "running" mean. Continuous integration calls `make test` and nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build player demo test lint rust-lint player-lint browser-lint rust-test player-test browser-test clean
+
+INSTALL := deploy/local/install.sh
+PLAYER := services/player
+BROWSER := tests/browser
+# A sources file for `make demo`; without one the demo brings its own cameras.
+SOURCES ?=
+
+help: ## Say what there is to make
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Release binaries in target/release and the player in services/player/dist
+	@$(INSTALL) build
+	cargo build --locked --release --package gatekeeper --package transcoder
+	$(MAKE) --no-print-directory player
+
+demo: ## Cameras, broker and services on this machine, until Ctrl-C; SOURCES=my.yaml for your own cameras
+	@$(INSTALL) demo
+	@$(MAKE) --no-print-directory build
+	@exec setpriv --pdeathsig TERM deploy/local/demo.sh $(SOURCES)
+
+test: ## Install what is missing, then check everything
+	@$(INSTALL) test
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory player-test
+	$(MAKE) --no-print-directory rust-test
+	$(MAKE) --no-print-directory browser-test
+
+lint: rust-lint player-lint browser-lint ## Formatting, lints, types, licences
+
+rust-lint:
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo deny --locked check licenses bans sources
+
+player-lint: $(PLAYER)/node_modules/.package-lock.json
+	cd $(PLAYER) && npm run lint && npm run typecheck
+
+browser-lint: $(BROWSER)/node_modules/.package-lock.json
+	cd $(BROWSER) && npm run typecheck
+
+# The end-to-end tests start the services as a user would: the binaries and the player's page.
+rust-test: player ## cargo test: units, properties and the end-to-end binary
+	cargo build --locked --workspace --bins
+	cargo test --locked --workspace
+
+player-test: $(PLAYER)/node_modules/.package-lock.json ## Vitest
+	cd $(PLAYER) && npm test
+
+browser-test: player $(BROWSER)/node_modules/.package-lock.json ## Chromium against the real parts
+	cargo build --locked --workspace --bins
+	cd $(BROWSER) && npm test
+
+player: $(PLAYER)/node_modules/.package-lock.json
+	cd $(PLAYER) && npm run build
+
+# npm writes this file last, so that its time says whether an install is complete and current.
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	cd $* && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+	@touch $@
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf $(PLAYER)/dist $(PLAYER)/node_modules $(BROWSER)/node_modules $(BROWSER)/test-results

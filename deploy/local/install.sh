@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Makes sure that what `make demo`, `make build` or `make test` needs is there: install.sh demo|build|test
+#
+# The one place that knows what is needed. It asks for capabilities (a command, a GStreamer element) rather than for
+# packages, so a mosquitto or ffmpeg of one's own will do. What is missing it installs with apt when it may, and else
+# names. Rust and Node are the caller's to choose, hence only checked. It starts no service and relies on none: the
+# broker that Debian's package may start is never spoken to.
+set -euo pipefail
+
+what=${1:-}
+case $what in
+demo | build | test) ;;
+*)
+  echo "usage: $0 demo|build|test" >&2
+  exit 2
+  ;;
+esac
+
+# Debian keeps daemons where only root's PATH looks.
+PATH=$PATH:/usr/local/sbin:/usr/sbin
+
+say() { printf 'install: %s\n' "$*" >&2; }
+fail() {
+  say "$@"
+  exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+
+check_toolchains() {
+  has cargo || fail "Rust is missing: see https://rustup.rs (rust-toolchain.toml chooses the version)."
+  has node && has npm || fail "Node is missing: version 20.19 or later with npm, see https://nodejs.org/en/download."
+  node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
+    fail "Node $(node --version) is too old: version 20.19 or later is needed."
+}
+
+# What the cameras are made of: the RTSP server and each element that deploy/local/camera.py puts in a pipeline.
+has_gstreamer() {
+  [ -x /usr/bin/python3 ] && /usr/bin/python3 - 2>/dev/null <<'PYTHON'
+import sys
+import gi
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+needed = """appsrc x264enc x265enc jpegenc rtph264pay rtph265pay rtpjpegpay audiotestsrc audioconvert avenc_aac aacparse
+    rtpmp4gpay alawenc rtppcmapay""".split()
+sys.exit(any(Gst.ElementFactory.find(name) is None for name in needed))
+PYTHON
+}
+
+gstreamer_packages=(
+  python3 python3-gi python3-gst-1.0 gir1.2-gst-rtsp-server-1.0
+  gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+  gstreamer1.0-libav
+)
+
+missing=()
+needs() { # command, package
+  has "$1" || missing+=("$2")
+}
+
+needs cc build-essential
+if [ "$what" != build ]; then
+  needs mosquitto mosquitto
+  needs ffmpeg ffmpeg
+  needs setpriv util-linux
+  has_gstreamer || missing+=("${gstreamer_packages[@]}")
+fi
+if [ "$what" = test ]; then
+  needs ffprobe ffmpeg
+  needs mosquitto_sub mosquitto-clients
+  needs chromium chromium
+  needs script bsdutils
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  command_line="apt-get install --no-install-recommends ${missing[*]}"
+  if ! has apt-get; then
+    fail "missing here: what Debian 12 calls ${missing[*]}."
+  elif [ "$(id -u)" -ne 0 ]; then
+    fail "some packages are missing. As root:  apt-get update && $command_line"
+  fi
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q
+  apt-get install -q -y --no-install-recommends "${missing[@]}"
+fi
+
+# After apt, so that a machine that lacks both learns of the slower one last.
+check_toolchains
+
+if [ "$what" = test ] && ! cargo deny --version >/dev/null 2>&1; then
+  say "building cargo-deny, once"
+  # Unoptimised: it runs for a second, and building it is what takes time.
+  cargo install --locked --debug --no-default-features --version ^0.20 cargo-deny
+fi
