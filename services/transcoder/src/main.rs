@@ -3,9 +3,12 @@
 
 mod flv;
 mod fmp4;
+mod generation;
 mod gop;
 mod muxer;
 mod packet;
+mod run;
 mod timeline;
+mod whole;
 
 fn main() {}

@@ -1,10 +1,31 @@
-//! Turns the samples of a job's runs of ffmpeg into one stream of init segments and fragments.
+//! Turns the samples of a job's runs of ffmpeg into one stream of init segments and fragments, over all its generations.
+//!
+//! A generation begins with a keyframe, once the configurations of the expected tracks are there: with each run of ffmpeg, and in the midst of one when
+//! the camera changes its resolution or its sound, which takes effect with the next keyframe.
+//!
+//! ```text
+//! begin() ─► Waiting ── keyframe and configurations ──► generation ── other configuration and keyframe ─┐
+//!    ▲          (held: up to 1 s of samples)                 ▲   │                                          │
+//!    └──────────────────────── begin() ──────────────────────┼───┘                                          │
+//!                                                            └──────────────────────────────────────────────┘
+//! ```
+//!
+//! Video is held only at the very start, while the configuration of audio is still to come, and never again.
 
 use bytes::Bytes;
 
-use crate::flv;
+use crate::flv::{Item, Sample};
 pub(crate) use crate::fmp4::{Media, Track};
+use crate::generation::{Generation, Numbers};
+use crate::run::Run;
 pub(crate) use crate::timeline::Continuation;
+use crate::timeline::{self, Ticks};
+
+/// Added to the sequence number of another worker, as what is known of it may be seconds old.
+const SEQUENCE_MARGIN: u32 = 1024;
+
+/// Largest decode time that is taken over: script numbers are exact up to here.
+const MAX_DECODE_TIME: Ticks = 1 << 53;
 
 /// What a job's numbering begins with.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +39,7 @@ pub(crate) struct Start {
 /// What the muxer makes, in the order in which it is to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// A generation begins: everything that follows belongs to it, until the next. Also comes in the midst of a run of ffmpeg, when the camera changes its
-    /// resolution or its sound. Its init segments follow at once, then a keyframe.
+    /// A generation begins: everything that follows belongs to it, until the next. Its init segments follow at once, then a keyframe.
     Generation(Media),
     /// Init segment of one track, for the live topic.
     Init {
@@ -37,7 +57,7 @@ pub(crate) enum Output {
         /// Begins with a sync sample. Always true for audio.
         sync: bool,
         /// `tfdt` in units of 1/90000 s, whatever the timescale of the track.
-        decode_time: u64,
+        decode_time: Ticks,
         /// `moof` and `mdat`, for video with `prft` before.
         bytes: Bytes,
     },
@@ -54,7 +74,7 @@ pub(crate) enum Output {
     },
 }
 
-/// Why a run's samples cannot be muxed.
+/// Why a run's samples cannot be muxed: it has to be started anew with a transcode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
     /// The video has to be transcoded.
@@ -68,33 +88,79 @@ pub(crate) enum Error {
 /// One per job; lives over its generations.
 #[derive(Debug)]
 pub(crate) struct Muxer {
+    run: Run,
+    generation: Option<Generation>,
     media: Option<Media>,
-    continuation: Continuation,
+    last_generation: u64,
+    next_generation: u64,
+    /// Where the next generation goes on, when none runs.
+    next_start: Ticks,
+    numbers: Numbers,
 }
 
 impl Muxer {
     /// A muxer before its first run.
     pub(crate) fn new(start: Start) -> Self {
-        let _ = start;
-        unimplemented!()
+        let mut first = timeline::first_sequence(start.unix_ms);
+        let mut next_start = timeline::origin(start.unix_ms);
+        if let Some(after) = start.after {
+            first = first.max(after.sequence_number.saturating_add(SEQUENCE_MARGIN));
+            if after.decode_time > 0 {
+                next_start = after.decode_time.min(MAX_DECODE_TIME);
+            }
+        }
+        let last_generation = start.after.map_or(0, |after| after.generation);
+        let numbers = Numbers::new(first);
+        Self {
+            run: Run::default(),
+            generation: None,
+            media: None,
+            last_generation,
+            next_generation: start.unix_ms,
+            next_start,
+            numbers,
+        }
     }
 
     /// A new run of ffmpeg begins. Returns what was left of the last. `generation` is the time of its start in Unix milliseconds; should it not exceed
     /// the last generation, the next number is taken instead. With `expect_audio` the first keyframe is held for up to a second until the sound's configuration is there.
     pub(crate) fn begin(&mut self, generation: u64, expect_audio: bool) -> Vec<Output> {
-        let _ = (generation, expect_audio);
-        unimplemented!()
+        self.run = Run::new(expect_audio);
+        let rest = self.end_generation(generation);
+        rest.into_iter().collect()
     }
 
-    /// Takes an item of either pipe, which came out of it at `now_unix_us` (Unix time in microseconds).
-    pub(crate) fn push(&mut self, item: flv::Item, now_unix_us: u64) -> Result<Vec<Output>, Error> {
-        let _ = (item, now_unix_us);
-        unimplemented!()
+    /// Takes an item of either pipe, which came out of it at `now_unix_us` (Unix time in microseconds). Items that ask for a transcode come back as the error that says so.
+    pub(crate) fn push(&mut self, item: Item, now_unix_us: u64) -> Result<Vec<Output>, Error> {
+        let mut out = Vec::new();
+        match item {
+            Item::AvcConfig(record) => self.run.configure_video(record).map_err(Error::video)?,
+            Item::AacConfig(config) => {
+                self.run.configure_audio(config).map_err(Error::audio)?;
+                self.start_held(&mut out);
+            }
+            Item::Video(sample) => {
+                if let Some(picture) = self.run.inspect(sample).map_err(Error::video)? {
+                    self.push_picture(picture, now_unix_us, &mut out);
+                }
+            }
+            Item::Audio(sample) => match &mut self.generation {
+                Some(generation) if self.run.has_audio(generation.tracks()) => generation.push_audio(sample, &mut out),
+                Some(_) => {}
+                None => self.run.hold_audio(sample),
+            },
+            Item::UnsupportedVideo(codec) => return Err(Error::video(format_args!("FLV codec {codec}"))),
+            Item::UnsupportedAudio(format) => return Err(Error::audio(format_args!("FLV sound format {format}"))),
+        }
+        Ok(out)
     }
 
     /// There will be no audio in this run (its pipe ended): go on without. Happens by itself when it does not come within a second of the first keyframe.
     pub(crate) fn give_up_audio(&mut self) -> Vec<Output> {
-        unimplemented!()
+        let mut out = Vec::new();
+        self.run.give_up_audio();
+        self.start_held(&mut out);
+        out
     }
 
     /// The tracks of the present generation; between two runs, of the last one. `None` before the first.
@@ -104,6 +170,67 @@ impl Muxer {
 
     /// Where the numbering stands.
     pub(crate) fn continuation(&self) -> Continuation {
-        self.continuation
+        let (decode_time, numbers) = self.generation.as_ref().map_or((self.next_start, self.numbers), Generation::end);
+        Continuation { generation: self.last_generation, sequence_number: numbers.last(), decode_time }
+    }
+
+    fn push_picture(&mut self, picture: Sample, now_unix_us: u64, out: &mut Vec<Output>) {
+        let changed = |generation: &Generation| !self.run.has(generation.tracks());
+        if picture.sync && self.generation.as_ref().is_some_and(changed) {
+            out.extend(self.end_generation(now_unix_us / 1000));
+        }
+        match &mut self.generation {
+            Some(generation) if self.run.has_video(generation.tracks()) => {
+                generation.push_video(picture, now_unix_us, out);
+            }
+            // Of another configuration than the generation: not to be decoded before its keyframe.
+            Some(_) => {}
+            None => {
+                self.run.hold_video(picture, now_unix_us);
+                self.start_held(out);
+            }
+        }
+    }
+
+    /// Begins a generation with what is held, if everything is there.
+    fn start_held(&mut self, out: &mut Vec<Output>) {
+        if self.generation.is_some() {
+            return;
+        }
+        let (Some(tracks), Some((pictures, audio))) = (self.run.tracks(), self.run.take_held()) else {
+            return;
+        };
+        self.last_generation = self.next_generation.max(self.last_generation + 1);
+        let mut generation = Generation::begin(tracks, self.numbers, pictures[0].0.dts_ms, self.next_start);
+        let media = generation.media(self.last_generation);
+        self.media = Some(media.clone());
+        out.push(Output::Generation(media));
+        out.extend(generation.inits());
+        for (picture, unix_us) in pictures {
+            generation.push_video(picture, unix_us, out);
+        }
+        for frame in audio {
+            generation.push_audio(frame, out);
+        }
+        self.generation = Some(generation);
+    }
+
+    /// Ends the generation, if any, before that with the number `next`. Returns what was left of it.
+    fn end_generation(&mut self, next: u64) -> Option<Output> {
+        self.next_generation = next;
+        let mut generation = self.generation.take()?;
+        let rest = generation.finish();
+        (self.next_start, self.numbers) = generation.end();
+        rest
+    }
+}
+
+impl Error {
+    fn video(why: impl std::fmt::Display) -> Self {
+        Self::UnsupportedVideo(why.to_string())
+    }
+
+    fn audio(why: impl std::fmt::Display) -> Self {
+        Self::UnsupportedAudio(why.to_string())
     }
 }

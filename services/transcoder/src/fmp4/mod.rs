@@ -4,6 +4,24 @@
 //! decide how browsers behave. Everything here is a pure function of its arguments; which sample gets which time is
 //! decided in [`crate::timeline`] and [`crate::muxer`].
 
+mod bits;
+mod boxes;
+pub(crate) mod codecs;
+pub(crate) mod fragment;
+pub(crate) mod init;
+mod sps;
+
+/// Timescale of video tracks; that of audio tracks is their sampling frequency.
+pub(crate) const VIDEO_TIMESCALE: u32 = 90_000;
+
+const VIDEO_ID: u32 = 1;
+const AUDIO_ID: u32 = 2;
+
+/// `sample_flags`: depends on no other.
+const SYNC_SAMPLE: u32 = 0x0200_0000;
+/// `sample_flags`: depends on others, is no sync sample.
+const NON_SYNC_SAMPLE: u32 = 0x0101_0000;
+
 /// A track of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Track {
