@@ -22,7 +22,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin
 
 # How long a part may take to start, and to stop, in seconds.
 START_TIMEOUT=20
-STOP_TIMEOUT=10
+STOP_TIMEOUT=5
 
 if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold='' dim='' plain=''; fi
 
@@ -85,6 +85,7 @@ ready() { # HOST:PORT; true when /ready answers 200
   { exec 3<>"/dev/tcp/${1/://}"; } 2>/dev/null || return 1
   printf 'GET /ready HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" >&3
   read -r -t 5 status <&3 || status=
+  cat <&3 >/dev/null
   exec 3>&-
   [[ $status == *" 200 "* ]]
 }
@@ -125,21 +126,17 @@ on_signal() { # name
   kill -s "$1" "$BASHPID"
 }
 
-# Services first, so that they still find a broker to take leave of.
+# The last first: services still find a broker to take leave of, and each part what it depends on.
 stop() {
   trap '' INT TERM HUP
-  local part deadline=$((SECONDS + STOP_TIMEOUT)) index
+  local index part deadline
   for ((index = ${#parts[@]} - 1; index >= 0; index--)); do
     part=${parts[index]}
-    kill -s TERM "$part" 2>/dev/null || continue
-    # The broker and the cameras, which started first, go when those that use them have gone.
-    if [[ ${name_of[$part]} == transcoder-* ]]; then continue; fi
-    while alive "$part" && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.05; done
-  done
-  for part in "${parts[@]}"; do
+    deadline=$((SECONDS + STOP_TIMEOUT))
+    kill -s TERM "$part" 2>/dev/null || true
     while alive "$part" && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.05; done
     if alive "$part"; then say "demo: ${name_of[$part]} did not stop within ${STOP_TIMEOUT} s and is killed"; fi
-    # The whole session's group: what a part may have left behind, too.
+    # Its whole group: what it may have left behind, too.
     kill -s KILL -- "-$part" 2>/dev/null || true
     wait "$part" 2>/dev/null || true
   done
@@ -173,7 +170,6 @@ allow_anonymous true
 set_tcp_nodelay true
 persistence false
 log_type error
-log_type warning
 listener $mqtt 127.0.0.1
 listener $websocket 127.0.0.1
 protocol websockets
@@ -231,5 +227,5 @@ say ''
 
 # Until a signal comes, or a part ends, which none does by itself.
 status=0
-wait -n -p ended "${parts[@]}" || status=$?
+wait -n -p ended "${parts[@]}" 2>/dev/null || status=$?
 fail "${name_of[$ended]} ended with status $status"
