@@ -223,3 +223,6 @@ fn audio(dts_ms: i64, mut body: Bytes) -> Result<Option<Item>, Error> {
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests;
