@@ -87,3 +87,6 @@ impl Audio {
         format!("audio/mp4; codecs=\"{}\"", self.codec)
     }
 }
+
+#[cfg(test)]
+mod tests;
