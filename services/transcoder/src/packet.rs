@@ -43,7 +43,7 @@ impl Packer {
         let mut packets = Vec::new();
         let mut small: Vec<Bytes> = Vec::new();
         let mut small_bytes = 0;
-        for fragment in fragments {
+        for fragment in fragments.into_iter().filter(|fragment| !fragment.is_empty()) {
             if small_bytes + fragment.len() > self.max_bytes {
                 self.pack(&mut small, &mut packets);
                 small_bytes = 0;
@@ -92,3 +92,6 @@ impl Packer {
         bytes.freeze()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,9 +161,9 @@ impl AudioClock {
             Some(end) => {
                 let expected = end as i64;
                 let ahead = stated.saturating_sub(expected);
-                if ahead.abs() <= AUDIO_TOLERANCE || repeats > REPEATS {
+                if ahead.unsigned_abs() <= AUDIO_TOLERANCE as u64 || repeats > REPEATS {
                     self.next?
-                } else if !plausible && ahead.abs() > LARGEST_GAP {
+                } else if !plausible && ahead.unsigned_abs() > LARGEST_GAP as u64 {
                     self.offset = expected.saturating_sub(ticks(dts_ms));
                     self.next?
                 } else if ahead > 0 {
@@ -201,3 +201,6 @@ pub(crate) fn ticks(milliseconds: i64) -> i64 {
 pub(crate) fn rescale(time: u64, to: u32, from: u32) -> u64 {
     (u128::from(time) * u128::from(to) / u128::from(from)) as u64
 }
+
+#[cfg(test)]
+mod tests;
