@@ -1,0 +1,47 @@
+// What the worker's clock says now, learnt from the wall clock that each tick carries.
+//
+// A tick arrives late, never early, so the smallest difference seen is the nearest to the truth: the offset between the
+// clocks plus the shortest way through the broker. That shortest way is therefore missing from latencies that are
+// computed with it; nothing that one side alone can measure tells it apart from the offset.
+
+const BUCKET_MS = 30_000;
+const BUCKETS = 10;
+
+export class WorkerClock {
+  private buckets: { since: number; min: number }[] = [];
+  private worker: string | undefined;
+
+  /** Takes a tick: the worker's time in it, and when it arrived by our clock; both Unix milliseconds. */
+  observe(worker: string, workerTime: number, arrived: number): void {
+    if (worker !== this.worker) {
+      this.worker = worker;
+      this.buckets = [];
+    }
+    const difference = arrived - workerTime;
+    const last = this.buckets.at(-1);
+    if (last && arrived - last.since < BUCKET_MS && arrived >= last.since) {
+      last.min = Math.min(last.min, difference);
+      return;
+    }
+    this.buckets.push({ since: arrived, min: difference });
+    // Clocks drift: what was true five minutes ago is let go.
+    if (this.buckets.length > BUCKETS) this.buckets.shift();
+  }
+
+  /** Begins anew: an offset that a stepped clock made wrong would call everything old for minutes. */
+  forget(): void {
+    this.buckets = [];
+  }
+
+  /** Our clock minus the worker's, milliseconds; undefined until a tick came. */
+  get offset(): number | undefined {
+    if (this.buckets.length === 0) return undefined;
+    return Math.min(...this.buckets.map((bucket) => bucket.min));
+  }
+
+  /** Age in milliseconds of something that the worker stamped. */
+  age(stamp: number, now: number): number | undefined {
+    const offset = this.offset;
+    return offset === undefined ? undefined : now - offset - stamp;
+  }
+}

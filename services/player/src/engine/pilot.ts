@@ -1,0 +1,140 @@
+// Moves the playhead: applies the live-edge law and the jump decisions to the video element, and counts stalls.
+//
+// The only code that writes currentTime and playbackRate. It owns no timer: the engine calls it before each append, after
+// each append, and several times a second.
+import { LiveEdgeLaw, type LawLimits } from './live-edge';
+import { decide, stalled, type Range, type SeekReason } from './playhead';
+
+export interface PilotEvents {
+  stalled(): void;
+  seeked(why: SeekReason): void;
+}
+
+export interface StallCounts {
+  stalls: number;
+  rebufferMs: number;
+}
+
+/** Setting the rate is not free; smaller steps cannot be told apart. */
+const RATE_STEP = 0.005;
+/** A seek that takes longer is stuck itself. */
+const SEEK_MS = 3000;
+/** Backlogs drain in steps; each seek decodes from a keyframe on. */
+const CATCH_UP_SPACING_MS = 300;
+
+export class Pilot {
+  readonly counts: StallCounts = { stalls: 0, rebufferMs: 0 };
+  private readonly law: LiveEdgeLaw;
+  private edge: number | undefined;
+  private frameMs = 33;
+  private seekAt = -Infinity;
+  private time = -1;
+  private movedAt = 0;
+  private inStall = false;
+  private ticked: number | undefined;
+  private catchUpUntil = -Infinity;
+  private started = false;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    limits: LawLimits,
+    private readonly events: PilotEvents,
+  ) {
+    this.law = new LiveEdgeLaw(limits);
+  }
+
+  /** Milliseconds behind the edge that the law aims at, at the moment before an append. */
+  get target(): number {
+    return this.law.target;
+  }
+
+  /** Milliseconds between the playhead and the live edge. */
+  get margin(): number | undefined {
+    return this.edge === undefined ? undefined : (this.edge - this.video.currentTime) * 1000;
+  }
+
+  get stalling(): boolean {
+    return this.inStall;
+  }
+
+  /** The picture is there: from now on standing still is a stall. */
+  start(): void {
+    this.started = true;
+  }
+
+  /** Video is about to be appended; the edge is still the one before it. */
+  beforeAppend(now: number): void {
+    const { margin } = this;
+    if (margin === undefined || !this.started || this.video.paused || this.isSeeking(now)) return;
+    const verdict = this.law.observe(now, margin);
+    if (!verdict) return;
+    if (verdict.seek) this.catchUp(now, 0);
+    else if (Math.abs(this.video.playbackRate - verdict.rate) > RATE_STEP) this.video.playbackRate = verdict.rate;
+  }
+
+  /** The live edge has moved: seconds, and milliseconds that a frame lasts. */
+  edgeAt(edge: number | undefined, frameMs: number): void {
+    this.edge = edge;
+    this.frameMs = frameMs;
+  }
+
+  /** For this long, being behind is worth a seek: the page was blocked or hidden, or a catch-up is complete. */
+  catchUp(now: number, forMs: number): void {
+    this.catchUpUntil = Math.max(this.catchUpUntil, now + forMs);
+  }
+
+  /** Looks where the playhead stands, and moves it where it must not stay. */
+  look(now: number, buffered: readonly Range[]): void {
+    const { video } = this;
+    const { currentTime } = video;
+    if (currentTime !== this.time) {
+      this.time = currentTime;
+      this.movedAt = now;
+    }
+    if (this.isSeeking(now)) {
+      this.movedAt = now;
+      return;
+    }
+    const decision = decide({
+      now,
+      currentTime,
+      standingSince: video.paused || video.ended ? now : this.movedAt,
+      buffered,
+      edge: this.edge,
+      landing: this.law.target + this.frameMs,
+      catchUp: now <= this.catchUpUntil && now - this.seekAt > CATCH_UP_SPACING_MS,
+    });
+    if (decision.kind === 'stay') return;
+    this.seekAt = now;
+    this.movedAt = now;
+    this.law.jumped();
+    video.playbackRate = 1;
+    video.currentTime = decision.to;
+    this.events.seeked(decision.why);
+  }
+
+  /** Called at a steady pace: counts the time that the clock stands for want of media. */
+  meter(now: number): void {
+    const elapsed = this.ticked === undefined ? 0 : now - this.ticked;
+    this.ticked = now;
+    const { edge, video } = this;
+    const stands =
+      this.started && edge !== undefined && !video.paused && stalled(edge, video.currentTime, now - this.movedAt);
+    if (!stands) {
+      this.inStall = false;
+      return;
+    }
+    if (this.inStall) {
+      this.counts.rebufferMs += elapsed;
+      return;
+    }
+    this.inStall = true;
+    this.counts.stalls += 1;
+    this.counts.rebufferMs += now - this.movedAt;
+    this.events.stalled();
+  }
+
+  private isSeeking(now: number): boolean {
+    return this.video.seeking && now - this.seekAt < SEEK_MS;
+  }
+}

@@ -1,0 +1,411 @@
+// The engine: plays one camera in one video element until it is told to stop, whatever happens in between.
+//
+// It owns what lasts longer than a sitting: the lease on the connection, the one timer, the page's visibility, the counts,
+// the report of quality. It knows no DOM beyond the video element. States that it tells:
+//
+//   idle → connecting → starting → playing ⇄ restarting (camera lost) / reconnecting (broker lost)
+//                          ↕ waiting (refused, tries again)      ↘ failed (refused for good)
+//
+// close() is idempotent and leaves no timer, listener, subscription or viewer behind.
+import { WorkerClock } from './clock';
+import { Emitter } from './emitter';
+import { PlayerError } from './errors';
+import { Percentiles } from './meters';
+import { acquire, type Lease } from './pool';
+import { Sitting } from './sitting';
+import { mediaSourceClass } from './sink';
+import { snapshot, type PlayerState, type PlayerStats, type Totals } from './stats';
+import type { TrackName } from './viewing';
+import { randomName } from './viewing';
+import type { Described, Target, Wanted } from './wire';
+
+export interface PlayerOptions {
+  /** WebSocket URL of the broker; may hold a login. */
+  readonly broker: string;
+  /** First level of the topics; "video" unless the service was told otherwise. */
+  readonly topicPrefix?: string;
+  /** What to play: a name, or an allowlisted URL. */
+  readonly target: Target;
+  readonly profile?: string | undefined;
+  readonly token?: string | undefined;
+  /** True: video alone, which starts sooner, stays nearer to the live edge, and is all that autoplay allows. */
+  readonly muted?: boolean;
+}
+
+export interface PlayerEvents {
+  state: PlayerState;
+  /** Once for each refusal or failure, in the words of PlayerError. */
+  error: PlayerError;
+  /** About once a second while it plays. */
+  stats: PlayerStats;
+  /** The first frame of the current sitting is on screen; milliseconds since play(). */
+  firstframe: number;
+  stall: undefined;
+  generation: number;
+  /** The video element is about to lose its picture, to a new MediaSource; draw it now to keep it. */
+  swap: undefined;
+  /** Muted or not, by the user or because autoplay asked for it. */
+  muted: boolean;
+}
+
+const TICK_MS = 100;
+const STATS_MS = 1000;
+const QOE_MS = 10_000;
+/** Decoders that fail more often than this in a minute are not going to succeed. */
+const MOST_DECODER_ERRORS = 3;
+
+export class Player {
+  readonly events = new Emitter<PlayerEvents>();
+  readonly session = randomName();
+  private lease: Lease | undefined;
+  private sitting: Sitting | undefined;
+  private current: PlayerState = 'idle';
+  private lastError: PlayerError | undefined;
+  private connectionError: PlayerError | undefined;
+  private readonly clock = new WorkerClock();
+  private readonly latencies = new Percentiles();
+  private latency: number | undefined;
+  private readonly totals: Totals = { stalls: 0, rebufferMs: 0, reconnects: 0, decoderErrors: 0, gaps: 0, lostMessages: 0 };
+  private readonly brokenAt: number[] = [];
+  private startedAt = 0;
+  private firstFrameMs: number | undefined;
+  private frameIsUp = false;
+  private wasUp = false;
+  private timer: ReturnType<typeof setInterval> | undefined;
+  private statsAt = 0;
+  private qoeAt = 0;
+  private frameCallback: number | undefined;
+  private isMuted: boolean;
+  /** Audio was promised and did not come; not asked for again before the next generation. */
+  private audioIsSilent = false;
+  private cleanup: (() => void)[] = [];
+
+  constructor(
+    readonly video: HTMLVideoElement,
+    readonly options: PlayerOptions,
+  ) {
+    this.isMuted = options.muted ?? false;
+    video.muted = this.isMuted;
+    video.playsInline = true;
+  }
+
+  get state(): PlayerState {
+    return this.current;
+  }
+
+  /** Why it waits or failed. */
+  get error(): PlayerError | undefined {
+    return this.lastError;
+  }
+
+  get muted(): boolean {
+    return this.isMuted;
+  }
+
+  set muted(muted: boolean) {
+    if (muted === this.isMuted) return;
+    this.isMuted = muted;
+    this.video.muted = muted;
+    this.events.emit('muted', muted);
+    this.audioIsSilent = false;
+    const { sitting } = this;
+    if (!sitting) return;
+    if (!muted && sitting.described?.audio && !sitting.tracks.includes('audio')) this.seat();
+  }
+
+  get stats(): PlayerStats {
+    return snapshot({
+      player: this,
+      sitting: this.sitting,
+      totals: this.total(),
+      latencyMs: this.latency,
+      firstFrameMs: this.firstFrameMs,
+    });
+  }
+
+  /** Begins; does nothing while it is at it, begins anew after a failure. */
+  play(): void {
+    if (this.sitting && this.current !== 'failed') return;
+    this.stop();
+    const source = mediaSourceClass();
+    if (!source) {
+      this.lastError = new PlayerError('no_media_source');
+      this.enter('failed');
+      return;
+    }
+    this.startedAt = performance.now();
+    this.firstFrameMs = undefined;
+    this.qoeAt = this.startedAt;
+    const lease = acquire(this.options.broker);
+    this.lease = lease;
+    const { events } = lease.connection;
+    this.wasUp = lease.connection.up;
+    this.cleanup = [
+      events.on('up', () => this.onUp()),
+      events.on('down', (error) => this.onDown(error)),
+      events.on('refused', ({ error }) => this.sitting?.refused(error)),
+      listen(document, 'visibilitychange', () => this.onVisible()),
+      listen(this.video, 'play', () => this.sitting?.pilot.catchUp(performance.now(), 1000)),
+      listen(this.video, 'error', () => this.onBroken(this.video.error)),
+    ];
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+    this.seat();
+  }
+
+  /** Ends; unsubscribes first, then tells the service. Idempotent. */
+  stop(): void {
+    if (!this.lease) return;
+    clearInterval(this.timer);
+    if (this.frameCallback !== undefined) this.video.cancelVideoFrameCallback(this.frameCallback);
+    for (const undo of this.cleanup) undo();
+    this.cleanup = [];
+    this.absorb();
+    this.sitting?.close();
+    this.sitting = undefined;
+    this.lease.release();
+    this.lease = undefined;
+    this.lastError = undefined;
+    this.connectionError = undefined;
+    this.video.removeAttribute('src');
+    this.video.load();
+    this.enter('idle');
+  }
+
+  /** Ends for good. Idempotent. */
+  close(): void {
+    this.stop();
+    this.events.clear();
+  }
+
+  /** Takes a new MediaSource, with audio if it is wanted. */
+  private seat(): void {
+    const source = mediaSourceClass();
+    if (!this.lease || !source) return;
+    if (this.sitting) {
+      this.events.emit('swap', undefined);
+      this.absorb();
+      this.sitting.close();
+    }
+    this.frameIsUp = false;
+    const known = this.sitting?.described;
+    const audio = !this.isMuted && !this.audioIsSilent && (known === undefined || known.audio !== undefined);
+    const { target, profile, token } = this.options;
+    const wanted: Wanted = { target, profile, token, session: this.session };
+    const tracks: readonly TrackName[] = audio ? ['video', 'audio'] : ['video'];
+    this.sitting = new Sitting(
+      {
+        connection: this.lease.connection,
+        prefix: this.options.topicPrefix ?? 'video',
+        wanted,
+        video: this.video,
+        mediaSource: source,
+        tracks,
+        clock: this.clock,
+        described: known,
+      },
+      {
+        changed: () => this.update(),
+        stalled: () => this.events.emit('stall', undefined),
+        generation: (generation, first) => this.onGeneration(generation, first),
+        blocked: () => this.onBlocked(),
+        tracksChanged: (media) => this.onTracksChanged(media),
+        audioLost: () => {
+          this.audioIsSilent = true;
+          this.seat();
+        },
+        broken: (error) => this.onBroken(error),
+      },
+    );
+    this.awaitFrame();
+    this.update();
+  }
+
+  private onUp(): void {
+    if (this.wasUp) this.totals.reconnects += 1;
+    this.wasUp = true;
+    this.connectionError = undefined;
+    this.clock.forget();
+    this.sitting?.connected();
+    this.update();
+  }
+
+  private onDown(error: PlayerError): void {
+    this.connectionError = error;
+    this.sitting?.disconnected();
+    this.update();
+  }
+
+  private onVisible(): void {
+    if (document.visibilityState !== 'visible') return;
+    this.sitting?.pilot.catchUp(performance.now(), 1500);
+    // Browsers pause silent pictures that nobody sees.
+    if (this.sitting && this.video.paused) void this.video.play().catch(() => undefined);
+  }
+
+  private onBlocked(): void {
+    this.muted = true;
+    if (this.sitting?.tracks.includes('audio')) this.seat();
+    else void this.video.play().catch(() => undefined);
+  }
+
+  private onGeneration(generation: number, first: boolean): void {
+    const wantsAudio = !this.isMuted && !this.sitting?.tracks.includes('audio');
+    if (wantsAudio && !first) {
+      this.audioIsSilent = false;
+      this.sitting?.inquire();
+    }
+    this.events.emit('generation', generation);
+  }
+
+  private onTracksChanged(media: Described): void {
+    const has = this.sitting?.tracks.includes('audio') ?? false;
+    if (has && !media.audio) this.seat();
+    else if (!has && media.audio && !this.isMuted && !this.audioIsSilent) this.seat();
+  }
+
+  private onBroken(error: unknown): void {
+    if (!this.sitting) return;
+    const now = performance.now();
+    this.totals.decoderErrors += 1;
+    this.brokenAt.push(now);
+    const recent = this.brokenAt.filter((at) => now - at < 60_000).length;
+    if (recent <= MOST_DECODER_ERRORS) {
+      this.seat();
+      return;
+    }
+    const detail = error instanceof Error || error instanceof MediaError ? error.message : '';
+    this.sitting.refused(new PlayerError('cannot_decode', detail));
+  }
+
+  private awaitFrame(): void {
+    const { video } = this;
+    if (this.frameCallback !== undefined) video.cancelVideoFrameCallback(this.frameCallback);
+    const sitting = this.sitting;
+    const onFrame: VideoFrameRequestCallback = (_, frame) => {
+      if (sitting !== this.sitting || !sitting) return;
+      this.frameCallback = video.requestVideoFrameCallback(onFrame);
+      this.onFrame(sitting, frame.mediaTime);
+    };
+    this.frameCallback = video.requestVideoFrameCallback(onFrame);
+  }
+
+  private onFrame(sitting: Sitting, mediaTime: number): void {
+    if (!this.frameIsUp) {
+      this.frameIsUp = true;
+      sitting.pilot.start();
+      this.firstFrameMs ??= performance.now() - this.startedAt;
+      this.events.emit('firstframe', performance.now() - this.startedAt);
+      this.update();
+    }
+    const capturedAt = sitting.captureTimes.of(mediaTime);
+    const latency = capturedAt === undefined ? undefined : this.clock.age(capturedAt, Date.now());
+    if (latency === undefined) return;
+    this.latency = latency;
+    this.latencies.add(latency);
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    this.sitting?.tick(now);
+    if (now - this.statsAt >= STATS_MS) {
+      this.statsAt = now;
+      this.events.emit('stats', this.stats);
+    }
+    if (now - this.qoeAt >= QOE_MS) {
+      this.qoeAt = now;
+      this.report();
+    }
+    this.update();
+  }
+
+  private report(): void {
+    const stats = this.stats;
+    const p50 = this.latencies.at(0.5);
+    const p95 = this.latencies.at(0.95);
+    this.latencies.clear();
+    if (stats.source === undefined) return;
+    this.lease?.connection.mention(
+      `${this.options.topicPrefix ?? 'video'}/qoe`,
+      JSON.stringify({
+        session: this.session,
+        source: stats.source,
+        profile: stats.profile,
+        first_frame_ms: round(stats.firstFrameMs),
+        ...(p50 !== undefined && p95 !== undefined && { latency_ms: { p50: round(p50), p95: round(p95) } }),
+        stalls: stats.stalls,
+        rebuffer_ms: round(stats.rebufferMs),
+        dropped_frames: stats.droppedFrames,
+        decoded_frames: stats.decodedFrames,
+        reconnects: stats.reconnects,
+        decoder_errors: stats.decoderErrors,
+      }),
+    );
+  }
+
+  /** What the state is now, and whether anyone must hear of it. */
+  private update(): void {
+    const { sitting } = this;
+    if (!sitting) return;
+    const { phase } = sitting.supervisor;
+    if (phase.kind === 'failed' || phase.kind === 'waiting') this.fault(phase.error);
+    else if (this.connectionError) this.fault(this.connectionError);
+    else this.lastError = undefined;
+    this.enter(this.stateOf(sitting));
+  }
+
+  private stateOf(sitting: Sitting): PlayerState {
+    const { phase } = sitting.supervisor;
+    switch (phase.kind) {
+      case 'failed':
+        return 'failed';
+      case 'waiting':
+        return 'waiting';
+      case 'down':
+        return this.frameIsUp ? 'reconnecting' : 'connecting';
+      case 'describing':
+        return this.frameIsUp ? 'reconnecting' : 'starting';
+      case 'playing':
+        if (phase.job === 'restarting') return 'restarting';
+        return this.frameIsUp ? 'playing' : 'starting';
+    }
+  }
+
+  private fault(error: PlayerError): void {
+    if (error === this.lastError) return;
+    this.lastError = error;
+    this.events.emit('error', error);
+  }
+
+  private enter(state: PlayerState): void {
+    if (state === this.current) return;
+    this.current = state;
+    this.events.emit('state', state);
+  }
+
+  private total(): Totals {
+    const { totals, sitting } = this;
+    if (!sitting) return totals;
+    const { pilot, intake } = sitting;
+    return {
+      ...totals,
+      stalls: totals.stalls + pilot.counts.stalls,
+      rebufferMs: totals.rebufferMs + pilot.counts.rebufferMs,
+      gaps: totals.gaps + intake.counts.gaps,
+      lostMessages: totals.lostMessages + intake.counts.lostMessages,
+    };
+  }
+
+  /** Keeps the counts of a sitting that ends. */
+  private absorb(): void {
+    Object.assign(this.totals, this.total());
+  }
+}
+
+function listen(target: EventTarget, type: string, listener: () => void): () => void {
+  target.addEventListener(type, listener);
+  return () => target.removeEventListener(type, listener);
+}
+
+function round(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.round(value);
+}

@@ -1,0 +1,78 @@
+// When the playhead stands where nothing more will come, or far behind, and where it goes then.
+//
+// One pure decision, asked several times a second. The control law handles the fine part by speed; this handles what speed
+// cannot: gaps between buffered ranges, a clock that stands, a page that was blocked or hidden.
+
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Situation {
+  /** Milliseconds on any steady clock. */
+  readonly now: number;
+  /** Seconds. */
+  readonly currentTime: number;
+  /** Since when currentTime has not changed, on the clock of `now`. */
+  readonly standingSince: number;
+  /** What can be played; seconds, in order. */
+  readonly buffered: readonly Range[];
+  /** Decode time of the newest appended frame plus one frame, seconds; undefined: nothing was appended. */
+  readonly edge: number | undefined;
+  /** Where to land behind the edge, milliseconds. */
+  readonly landing: number;
+  /** True: the page was blocked or hidden, or the catch-up is complete; being behind is no fault of the network. */
+  readonly catchUp: boolean;
+}
+
+export type Decision = { readonly kind: 'stay' } | { readonly kind: 'seek'; readonly to: number; readonly why: SeekReason };
+export type SeekReason = 'outside' | 'gap' | 'behind' | 'stuck';
+
+const STAY: Decision = { kind: 'stay' };
+/** Ranges whose ends differ by less are the same place; browsers play through holes of this size. */
+const SEAM_S = 0.05;
+/** Behind by this much more than wanted, after a block, is worth the blink of a seek. */
+const CATCH_UP_MS = 150;
+/** A clock that stands this long while a later range exists has come to the end of its own. */
+const AT_GAP_MS = 150;
+/** A clock that stands this long with data ahead is not going to move by itself. */
+const STUCK_MS = 1500;
+/** Landing exactly on a range's start can fall before it, by rounding. */
+const INSIDE_S = 0.001;
+
+export function decide(s: Situation): Decision {
+  const last = s.buffered.at(-1);
+  if (!last || s.edge === undefined) return STAY;
+  const landing = Math.max(last.start + INSIDE_S, s.edge - s.landing / 1000);
+  const inside = s.buffered.find((range) => s.currentTime >= range.start - SEAM_S && s.currentTime < range.end);
+  // Before the first seek, or in data that was trimmed away.
+  if (!inside && s.currentTime < last.start) {
+    const earlier = s.buffered.some((range) => range.end <= s.currentTime + SEAM_S);
+    return seek(landing, earlier ? 'gap' : 'outside');
+  }
+  // A timeline that went back, beyond what `edge` covers.
+  if (!inside) return s.currentTime > s.edge + 1 ? seek(landing, 'outside') : STAY;
+  const behind = (s.edge - s.currentTime) * 1000 - s.landing;
+  if (s.catchUp && behind > CATCH_UP_MS) return seek(landing, 'behind');
+  const standing = s.now - s.standingSince;
+  // The end of a range is no measure: its last frame states a longer duration than it has.
+  if (inside !== last && standing > AT_GAP_MS) return seek(last.start + INSIDE_S, 'gap');
+  if (standing > STUCK_MS && behind > CATCH_UP_MS) return seek(landing, 'stuck');
+  return STAY;
+}
+
+function seek(to: number, why: SeekReason): Decision {
+  return { kind: 'seek', to, why };
+}
+
+/** A stall is a clock that stands at the edge; `waiting` events come without one. */
+export function stalled(edge: number, currentTime: number, standingMs: number): boolean {
+  return standingMs >= 100 && (edge - currentTime) * 1000 < 20;
+}
+
+/** What may be removed from the front: up to a keyframe, for removal takes whole GOPs and must not reach the playhead. */
+export function trimPoint(keyframes: readonly number[], currentTime: number, edge: number): number | undefined {
+  // A paused picture keeps its place for a minute; then the buffer matters more.
+  const limit = Math.max(currentTime - 10, edge - 60);
+  return keyframes.findLast((time) => time <= limit);
+}

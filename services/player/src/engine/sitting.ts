@@ -1,0 +1,317 @@
+// One MediaSource from its making to its end, and the viewer that feeds it: viewing → intake → sink, with the supervisor
+// that decides what to ask and the pilot that moves the playhead.
+//
+// Its set of tracks is fixed. It outlives connections and generations, so that the picture stays; what it does not
+// outlive (another set of tracks, a decoder that gave up) is reported, and the player seats a new one. It owns no timer:
+// tick() is called several times a second.
+import { Cadence } from './cadence';
+import type { WorkerClock } from './clock';
+import type { Connection, Incoming } from './connection';
+import { PlayerError } from './errors';
+import { Freshness } from './freshness';
+import { Intake } from './intake';
+import { VIDEO_ONLY, WITH_AUDIO } from './live-edge';
+import { BitrateMeter, CaptureTimes } from './meters';
+import type { MediaFragment } from './mp4';
+import { Pilot } from './pilot';
+import { trimPoint } from './playhead';
+import { canPlay, Sink } from './sink';
+import type { Origin, Step } from './splice';
+import { Supervisor, type Ask } from './supervisor';
+import { Viewing, type TrackName } from './viewing';
+import type { Described, Status, Tick, Wanted } from './wire';
+
+export interface SittingEvents {
+  /** Something that shows: phase, job, media. */
+  changed(): void;
+  /** The playhead stands for want of media. */
+  stalled(): void;
+  generation(generation: number, first: boolean): void;
+  /** Autoplay with sound was refused. */
+  blocked(): void;
+  /** Another set of tracks is called for. */
+  tracksChanged(media: Described): void;
+  /** Audio was promised and does not come; it holds the picture. */
+  audioLost(): void;
+  /** The MediaSource is broken. */
+  broken(error: unknown): void;
+}
+
+export interface SittingPlan {
+  readonly connection: Connection;
+  readonly prefix: string;
+  readonly wanted: Wanted;
+  readonly video: HTMLVideoElement;
+  readonly mediaSource: typeof MediaSource;
+  readonly tracks: readonly TrackName[];
+  readonly clock: WorkerClock;
+  /** What the stream is made of, when the sitting before this one has asked. */
+  readonly described: Described | undefined;
+}
+
+export interface Picture {
+  readonly codec: string | undefined;
+  readonly audioCodec: string | undefined;
+  readonly width: number | undefined;
+  readonly height: number | undefined;
+}
+
+const AUDIO_LOST_MS = 2000;
+const TRIM_EVERY_MS = 5000;
+/** A timer this late was held up by a busy or hidden page. */
+const BLOCKED_MS = 600;
+
+export class Sitting {
+  readonly supervisor: Supervisor;
+  readonly pilot: Pilot;
+  readonly captureTimes = new CaptureTimes();
+  readonly bitrate = new BitrateMeter();
+  readonly sink: Sink;
+  readonly intake: Intake;
+  described: Described | undefined;
+  lastTick: Tick | undefined;
+  status: Status | undefined;
+  generation: number | undefined;
+  picture: Picture = { codec: undefined, audioCodec: undefined, width: undefined, height: undefined };
+  private readonly viewing: Viewing;
+  private readonly cadences: Record<TrackName, Cadence> = { video: new Cadence(1 / 30), audio: new Cadence(1024 / 48_000) };
+  private readonly timescales: Record<TrackName, number> = { video: 90_000, audio: 48_000 };
+  private readonly freshness = new Freshness();
+  private keyframes: number[] = [];
+  private wasFlowing = false;
+  private connectionIsNew = true;
+  private lastAudio: number | undefined;
+  private trimmed = 0;
+  private ticked: number | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly plan: SittingPlan,
+    private readonly events: SittingEvents,
+  ) {
+    const { connection, prefix, wanted, video, tracks, described } = plan;
+    this.supervisor = new Supervisor(described !== undefined);
+    this.intake = new Intake(tracks);
+    this.pilot = new Pilot(video, tracks.includes('audio') ? WITH_AUDIO : VIDEO_ONLY, {
+      stalled: () => events.stalled(),
+      seeked: () => undefined,
+    });
+    this.viewing = new Viewing(connection, prefix, wanted, tracks, {
+      described: (media) => this.onDescribed(media),
+      refused: (error) => this.refused(error),
+      status: (status) => this.onStatus(status),
+      tick: (tick) => this.onTick(tick),
+      media: (origin, track, message) => this.onMedia(origin, track, message),
+    });
+    // The browser opens the MediaSource while the question is on its way.
+    this.sink = new Sink(plan.mediaSource, video, {
+      appended: () => this.pilot.look(performance.now(), this.sink.buffered),
+      makeRoom: () => this.makeRoom(),
+      failed: (error) => this.events.broken(error),
+    });
+    if (described) this.prepare(described);
+    if (connection.up) this.connected();
+    void video.play().catch((error: unknown) => {
+      if (!this.closed && error instanceof DOMException && error.name === 'NotAllowedError') events.blocked();
+    });
+  }
+
+  get tracks(): readonly TrackName[] {
+    return this.plan.tracks;
+  }
+
+  get frameDuration(): number {
+    return this.cadences.video.frameDuration;
+  }
+
+  connected(): void {
+    this.connectionIsNew = true;
+    this.freshness.reset();
+    this.ask(this.supervisor.connected(performance.now()));
+  }
+
+  disconnected(): void {
+    this.supervisor.disconnected();
+    this.events.changed();
+  }
+
+  refused(error: PlayerError): void {
+    this.supervisor.refused(error, performance.now());
+    this.events.changed();
+  }
+
+  /** Asks again what the stream is made of, while it plays. */
+  inquire(): void {
+    if (this.plan.connection.up) this.send(this.viewing.describe());
+  }
+
+  tick(now: number): void {
+    if (this.ticked !== undefined && now - this.ticked > BLOCKED_MS) this.pilot.catchUp(now, 1500);
+    this.ticked = now;
+    this.ask(this.supervisor.due(now));
+    this.pilot.look(now, this.sink.buffered);
+    this.pilot.meter(now);
+    if (now - this.trimmed > TRIM_EVERY_MS) {
+      this.trimmed = now;
+      this.trim();
+    }
+    const audioIsLate = this.lastAudio !== undefined && now - this.lastAudio > AUDIO_LOST_MS;
+    const { phase } = this.supervisor;
+    if (audioIsLate && phase.kind === 'playing' && now - phase.media < 500) {
+      this.lastAudio = undefined;
+      this.events.audioLost();
+    }
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.viewing.close();
+    this.sink.close();
+  }
+
+  private ask(ask: Ask | undefined): void {
+    if (ask === 'describe') this.send(this.viewing.describe());
+    else if (ask === 'play' && this.described) {
+      this.intake.restart(this.connectionIsNew);
+      this.connectionIsNew = false;
+      this.wasFlowing = false;
+      this.send(this.viewing.play(this.described));
+    }
+    if (ask) this.events.changed();
+  }
+
+  private send(request: ReturnType<Viewing['describe']>): void {
+    request.then(
+      ({ heard }) => {
+        if (!heard && !this.closed) this.refused(new PlayerError('no_service'));
+      },
+      () => {
+        // The connection went, and comes back with 'up'.
+      },
+    );
+  }
+
+  private onDescribed(media: Described): void {
+    const before = this.described;
+    this.described = media;
+    if (this.tracks.includes('audio') !== (media.audio !== undefined)) {
+      this.events.tracksChanged(media);
+      if (this.closed) return;
+    }
+    if (!before && !this.prepare(media)) return;
+    this.ask(this.supervisor.answered(performance.now()));
+    this.events.changed();
+  }
+
+  /** Declares the tracks to the browser; false: it cannot play them. */
+  private prepare(media: Described): boolean {
+    this.described = media;
+    const mimes = new Map<TrackName, string>([['video', media.video.mimeCodec]]);
+    if (media.audio && this.tracks.includes('audio')) mimes.set('audio', media.audio.mimeCodec);
+    const unplayable = [...mimes.values()].find((mime) => !canPlay(mime));
+    if (unplayable !== undefined) {
+      this.refused(new PlayerError('cannot_decode', unplayable));
+      return false;
+    }
+    const { codec, width, height } = media.video;
+    this.picture = { codec, audioCodec: media.audio?.codec, width, height };
+    void this.sink.opened.then(() => {
+      if (!this.closed) this.sink.start(mimes);
+    });
+    return true;
+  }
+
+  private onStatus(status: Status): void {
+    const now = performance.now();
+    this.status = status;
+    this.supervisor.heard(status.state, now);
+    if (status.state === 'ended') this.refused(status.error ?? new PlayerError('draining', 'the stream has ended'));
+    else this.events.changed();
+  }
+
+  private onTick(tick: Tick): void {
+    this.lastTick = tick;
+    this.plan.clock.observe(tick.worker, tick.time, Date.now());
+    this.supervisor.heard(tick.state, performance.now());
+    this.events.changed();
+  }
+
+  private onMedia(origin: Origin, topicTrack: TrackName | undefined, message: Incoming): void {
+    const now = performance.now();
+    this.bitrate.add(now, message.payload.length);
+    for (const { track, steps } of this.intake.push(origin, topicTrack, message)) {
+      for (const step of steps) this.take(now, track, step, origin);
+    }
+    if (this.intake.needsInit) this.ask(this.supervisor.again(now));
+    const { flowing } = this.intake;
+    // Complete: what was appended is the past, and the edge is somewhere else.
+    if (flowing && !this.wasFlowing) this.pilot.catchUp(now, 500);
+    this.wasFlowing = flowing;
+  }
+
+  private take(now: number, track: TrackName, step: Step, origin: Origin): void {
+    if (step.kind === 'init') {
+      const [header] = step.segment.tracks;
+      if (header) this.timescales[track] = header.timescale;
+      if (track === 'video') {
+        this.picture = { ...this.picture, codec: header?.codec ?? this.picture.codec, ...header?.size };
+        const first = this.generation === undefined;
+        this.generation = step.generation;
+        this.events.generation(step.generation, first);
+      }
+      this.sink.appendInit(track, step.segment);
+      return;
+    }
+    if (track === 'video') {
+      this.supervisor.media(now);
+      this.pilot.beforeAppend(now);
+      if (origin === 'live') this.checkAge(now, step.segment);
+    } else {
+      this.lastAudio = now;
+    }
+    this.note(track, step.segment);
+    this.sink.append(track, step.segment.bytes);
+  }
+
+  private note(track: TrackName, segment: MediaFragment): void {
+    const timescale = this.timescales[track];
+    const first = segment.decodeTime / timescale;
+    const cadence = this.cadences[track];
+    cadence.observe(first, segment.lastDecodeTime / timescale, segment.samples);
+    if (track === 'video') {
+      const shown = first + segment.compositionOffset / timescale;
+      if (segment.capturedAt !== undefined) this.captureTimes.add(shown, segment.capturedAt);
+      if (segment.sync) this.keyframes.push(shown);
+    }
+    const edges = this.tracks.map((name) => this.cadences[name].edge);
+    const edge = edges.every((value) => value !== undefined) ? Math.min(...edges) : undefined;
+    this.pilot.edgeAt(edge, this.frameDuration * 1000);
+  }
+
+  private checkAge(now: number, segment: MediaFragment): void {
+    if (segment.capturedAt === undefined) return;
+    const age = this.plan.clock.age(segment.capturedAt, Date.now());
+    if (age !== undefined && this.freshness.observe(now, age)) {
+      this.freshness.reset();
+      this.plan.connection.reset();
+    }
+  }
+
+  private trim(): void {
+    const [front] = this.sink.buffered;
+    const { edge } = this.cadences.video;
+    if (!front || edge === undefined) return;
+    const point = trimPoint(this.keyframes, this.plan.video.currentTime, edge);
+    if (point === undefined || point <= front.start) return;
+    this.keyframes = this.keyframes.filter((time) => time >= point);
+    this.sink.trim(point);
+  }
+
+  private makeRoom(): number | undefined {
+    const [front] = this.sink.buffered;
+    const point = this.keyframes.findLast((time) => time <= this.plan.video.currentTime);
+    return front && point !== undefined && point > front.start ? point : undefined;
+  }
+}
