@@ -130,3 +130,6 @@ impl Kept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

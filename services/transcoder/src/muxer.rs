@@ -234,3 +234,6 @@ impl Error {
         Self::UnsupportedAudio(why.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ fn frames_go_on_while_the_clock_stands() {
 fn a_long_hole_is_believed_if_audio_went_on() {
     let mut clock = VideoClock::new(0, START);
     assert_eq!(clock.next(0, None), START);
-    let minute = 60 * VIDEO_TIMESCALE as Ticks;
+    let minute = 60 * Ticks::from(VIDEO_TIMESCALE);
     assert_eq!(clock.next(60_000, Some(START + minute - 1000)), START + minute);
     // It did not go on for that long.
     assert_eq!(clock.next(180_000, Some(START + minute + 1000)), START + minute + FRAME);
