@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest';
+import { LiveEdgeLaw, VIDEO_ONLY, WITH_AUDIO } from '../src/engine/live-edge';
+
+const FRAME = 1000 / 30;
+
+interface Run {
+  readonly law: LiveEdgeLaw;
+  /** Milliseconds on the law's clock. */
+  now: number;
+  rate: number;
+  seek: boolean;
+}
+
+function begin(limits = VIDEO_ONLY): Run {
+  return { law: new LiveEdgeLaw(limits), now: 0, rate: 1, seek: false };
+}
+
+/** Observes margins, a frame apart, for so long. */
+function hold(run: Run, margin: number, ms: number): Run {
+  for (const end = run.now + ms; run.now < end; run.now += FRAME) {
+    const verdict = run.law.observe(run.now, margin);
+    if (verdict) Object.assign(run, verdict);
+  }
+  return run;
+}
+
+describe('rate', () => {
+  test.each([
+    ['on target', 20, 1],
+    ['within the dead band below', 10.5, 1],
+    ['within the dead band above', 30, 1],
+    ['behind by 40 ms', 60, 1.04],
+    ['far behind', 500, 1.1],
+  ])('%s', (_, margin, rate) => {
+    expect(hold(begin(), margin, 2000).rate).toBeCloseTo(rate, 3);
+  });
+
+  test('too near to the edge it slows down, no more than a tenth', () => {
+    expect(hold(begin(WITH_AUDIO), 90, 2000).rate).toBeCloseTo(0.94, 3);
+    expect(hold(begin(WITH_AUDIO), 10, 2000).rate).toBe(0.9);
+  });
+
+  test('one late fragment is a mean over a second, not a jolt', () => {
+    const run = hold(begin(), 20, 2000);
+    hold(run, 200, FRAME);
+    expect(run.rate).toBe(1);
+  });
+
+  test('the first second counts what there is', () => {
+    expect(hold(begin(), 60, 60).rate).toBeCloseTo(1.04, 3);
+  });
+
+  test('after a jump nothing older counts', () => {
+    const run = hold(begin(), 400, 2000);
+    run.law.jumped();
+    expect(hold(run, 20, 60).rate).toBe(1);
+  });
+});
+
+describe('target', () => {
+  test('starts at the floor of its tracks', () => {
+    expect(begin(VIDEO_ONLY).law.target).toBe(20);
+    expect(begin(WITH_AUDIO).law.target).toBe(150);
+  });
+
+  test('a margin that runs dry raises it by 10 ms, at most twice a second', () => {
+    expect(hold(begin(), 1, 40).law.target).toBe(30);
+    expect(hold(begin(), 1, 1000).law.target).toBe(40);
+  });
+
+  test('a single dry moment counts for the second that it is in', () => {
+    const run = hold(begin(), 20, 1000);
+    hold(run, 0, 60);
+    hold(run, 20, 3000);
+    expect(run.law.target).toBe(40);
+  });
+
+  test('never goes beyond 600 ms', () => {
+    expect(hold(begin(), 0, 120_000).law.target).toBe(600);
+  });
+
+  test('after ten calm seconds it comes down by 1 ms at a time, to the floor', () => {
+    const run = hold(begin(), 0, 40);
+    hold(run, 35, 9000);
+    expect(run.law.target).toBeGreaterThan(30);
+    const high = run.law.target;
+    hold(run, 35, 3000);
+    expect(run.law.target).toBeLessThan(high);
+    hold(run, 35, 60_000);
+    expect(run.law.target).toBe(20);
+  });
+});
+
+describe('seek', () => {
+  test.each([
+    ['a second behind is caught up by speed', 1000, false],
+    ['more than the target and a second is not', 1021, true],
+  ])('%s', (_, margin, seek) => {
+    expect(hold(begin(), margin, 40).seek).toBe(seek);
+  });
+});
+
+test('is asked at most every 50 ms', () => {
+  const law = new LiveEdgeLaw(VIDEO_ONLY);
+  expect(law.observe(0, 20)).toBeDefined();
+  expect(law.observe(49, 20)).toBeUndefined();
+  expect(law.observe(50, 20)).toBeDefined();
+});
+
+test('a simulated player settles on its target and stays there', () => {
+  const law = new LiveEdgeLaw(VIDEO_ONLY);
+  let edge = 300;
+  let playhead = 0;
+  let rate = 1;
+  let low = Infinity;
+  for (let now = 0; now < 30_000; now += FRAME) {
+    playhead += FRAME * rate;
+    rate = law.observe(now, edge - playhead)?.rate ?? rate;
+    if (now > 15_000) low = Math.min(low, edge - playhead);
+    edge += FRAME;
+  }
+  expect(edge - FRAME - playhead).toBeGreaterThan(5);
+  expect(edge - FRAME - playhead).toBeLessThan(35);
+  expect(low).toBeGreaterThan(3);
+});

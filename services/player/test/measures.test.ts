@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import { Backoff } from '../src/engine/backoff';
+import { Cadence } from '../src/engine/cadence';
+import { WorkerClock } from '../src/engine/clock';
+import { Freshness } from '../src/engine/freshness';
+import { BitrateMeter, CaptureTimes, Percentiles } from '../src/engine/meters';
+
+describe('backoff', () => {
+  test('doubles to its cap, half of it by chance', () => {
+    const low = new Backoff({ min: 100, max: 1000 }, () => 0);
+    const high = new Backoff({ min: 100, max: 1000 }, () => 1);
+    expect([0, 1, 2, 3, 4, 5].map(() => low.next())).toEqual([50, 100, 200, 400, 500, 500]);
+    expect([0, 1, 2, 3, 4, 5].map(() => high.next())).toEqual([100, 200, 400, 800, 1000, 1000]);
+  });
+
+  test('begins anew after a reset', () => {
+    const backoff = new Backoff({ min: 100, max: 1000 }, () => 1);
+    backoff.next();
+    backoff.next();
+    backoff.reset();
+    expect(backoff.next()).toBe(100);
+  });
+});
+
+describe('worker clock', () => {
+  test('the least late tick is the nearest to the truth', () => {
+    const clock = new WorkerClock();
+    expect(clock.age(0, 0)).toBeUndefined();
+    for (const delay of [80, 5, 40]) clock.observe('w', 1000, 1000 + 250 + delay);
+    expect(clock.offset).toBe(255);
+    expect(clock.age(2000, 2300)).toBe(45);
+  });
+
+  test('another worker has another clock', () => {
+    const clock = new WorkerClock();
+    clock.observe('a', 0, 10);
+    clock.observe('b', 0, 500);
+    expect(clock.offset).toBe(500);
+  });
+
+  test('what it learnt fades in five minutes, for clocks drift', () => {
+    const clock = new WorkerClock();
+    clock.observe('w', 0, 0);
+    for (let at = 1000; at < 300_000; at += 1000) clock.observe('w', at - 20, at);
+    expect(clock.offset).toBe(0);
+    for (let at = 300_000; at < 340_000; at += 1000) clock.observe('w', at - 20, at);
+    expect(clock.offset).toBe(20);
+  });
+});
+
+describe('cadence', () => {
+  test('the edge is the last decode time and one frame', () => {
+    const cadence = new Cadence(1 / 30);
+    for (let n = 0; n < 10; n += 1) cadence.observe(n / 25, n / 25, 1);
+    expect(cadence.frameDuration).toBeCloseTo(0.04);
+    expect(cadence.edge).toBeCloseTo(10 / 25);
+  });
+
+  test('lost frames and jumps of the timeline do not change it', () => {
+    const cadence = new Cadence(1 / 30);
+    for (const n of [0, 1, 2, 4, 5, 6, 8, 9, 500, 501]) cadence.observe(n / 25, n / 25, 1);
+    expect(cadence.frameDuration).toBeCloseTo(0.04);
+  });
+
+  test('fragments of several samples count each', () => {
+    const cadence = new Cadence(1);
+    for (let n = 0; n < 5; n += 1) cadence.observe(n * 0.1, n * 0.1 + 0.08, 5);
+    expect(cadence.frameDuration).toBeCloseTo(0.02);
+    expect(cadence.edge).toBeCloseTo(0.5);
+  });
+});
+
+describe('freshness', () => {
+  test.each([
+    ['live', [[0, 50], [1000, 80]], false],
+    ['a backlog that is worked off at once', [[0, 8000], [200, 5000], [400, 60]], false],
+    ['a backlog that goes on', [[0, 8000], [300, 7900], [600, 7800]], true],
+    ['two short ones', [[0, 4000], [300, 100], [400, 4000], [800, 100]], false],
+  ])('%s', (_, ages, expected) => {
+    const freshness = new Freshness();
+    expect(ages.map(([now = 0, age = 0]) => freshness.observe(now, age)).includes(true)).toBe(expected);
+  });
+});
+
+test('bit rate is over the last two seconds', () => {
+  const meter = new BitrateMeter();
+  for (let now = 0; now <= 10_000; now += 100) meter.add(now, now < 5000 ? 100_000 : 12_500);
+  expect(meter.value(10_000)).toBeCloseTo(1_050_000, -5);
+  expect(meter.value(20_000)).toBe(0);
+});
+
+test('percentiles', () => {
+  const percentiles = new Percentiles();
+  expect(percentiles.at(0.5)).toBeUndefined();
+  for (let value = 100; value > 0; value -= 1) percentiles.add(value);
+  expect([percentiles.at(0.5), percentiles.at(0.95), percentiles.at(1)]).toEqual([51, 96, 100]);
+});
+
+test('capture times are found by presentation time, rounded as browsers do', () => {
+  const times = new CaptureTimes();
+  for (let n = 0; n < 3000; n += 1) times.add(1000 + n / 30, n);
+  expect(times.of(1000 + Math.round((2990 / 30) * 1e6) / 1e6)).toBe(2990);
+  expect(times.of(1)).toBeUndefined();
+});
