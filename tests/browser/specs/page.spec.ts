@@ -1,0 +1,119 @@
+// The page as a product: what it says when it cannot play, who can use it, and what it looks like.
+import { copyFile, mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Page } from '@playwright/test';
+import axe, { type AxeResults } from 'axe-core';
+import { awaitFrame } from '../support/observe.ts';
+import { expectState } from '../support/player.ts';
+import { expect, test, type Camera } from '../support/world.ts';
+
+const LOBBY: Camera = { name: 'lobby', kind: 'aac' };
+const IMAGES = resolve(import.meta.dirname, '../../../docs/images');
+
+test('an address that is not allowed is refused in words', async ({ page, startWorld }) => {
+  const world = await startWorld({ cameras: [LOBBY] });
+  await page.goto(world.page(''));
+  await page.getByLabel('Play by address').fill('rtsp://10.9.8.7/private');
+  await page.getByLabel('Play by address').press('Enter');
+
+  await expectState(page, 'failed');
+  await expect(page.locator('mqtt-video').getByRole('status')).toContainText('not on the list');
+  await expect(page.locator('mqtt-video').getByRole('button', { name: 'Try again' })).toBeVisible();
+  await world.expectFfmpegs(0);
+});
+
+test('a full service says that all places are taken, and lets the next one in', async ({ page, context, startWorld }) => {
+  const world = await startWorld({
+    cameras: [LOBBY, { name: 'yard', kind: 'silent' }],
+    transcoders: [['--max-streams', '1', '--linger', '0s']],
+  });
+  const first = await context.newPage();
+  await first.goto(world.page('source=lobby&autoplay'));
+  await awaitFrame(first);
+
+  await page.goto(world.page('source=yard&autoplay'));
+  await expectState(page, 'waiting');
+  await expect(page.locator('#state')).toContainText('All places are taken');
+
+  await first.locator('#play').click();
+  await awaitFrame(page);
+  await first.close();
+});
+
+test('a camera that does not answer is named as such, and plays when it does', async ({ page, startWorld }) => {
+  const world = await startWorld({ cameras: [{ ...LOBBY, running: false }] });
+  await page.goto(world.page('source=lobby&autoplay'));
+  await expect(page.locator('#state')).toContainText('The camera does not answer');
+  await world.run('camera:lobby');
+  await awaitFrame(page);
+  await expectState(page, 'playing');
+});
+
+test('the keyboard alone picks a camera, plays, unmutes and stops', async ({ page, startWorld }) => {
+  const world = await startWorld({ cameras: [LOBBY] });
+  await page.goto(world.page(''));
+  await page.getByRole('button', { name: 'lobby' }).focus();
+  await page.keyboard.press('Enter');
+  await awaitFrame(page);
+  await page.keyboard.press('m');
+  await page.waitForFunction(() => {
+    const { video } = document.querySelector('mqtt-video') as HTMLElement & { video: HTMLVideoElement };
+    const { webkitAudioDecodedByteCount } = video as unknown as { webkitAudioDecodedByteCount: number };
+    return !video.muted && webkitAudioDecodedByteCount > 0;
+  });
+  await page.keyboard.press('k');
+  await expectState(page, 'idle');
+});
+
+for (const { name, path, query, ready } of [
+  { name: 'player', path: '/', query: 'source=lobby&autoplay', ready: 'Live' },
+  { name: 'wall', path: '/wall', query: '', ready: '2 of 2 live' },
+]) {
+  test(`the ${name} has no accessibility faults that a machine can find`, async ({ page, startWorld }) => {
+    const world = await startWorld({ cameras: [LOBBY, { name: 'yard', kind: 'silent' }] });
+    await page.goto(world.page(query, path));
+    await expect(page.getByText(ready, { exact: true }).first()).toBeVisible();
+    expect(await faults(page)).toEqual([]);
+  });
+}
+
+test('it fits a telephone', async ({ page, startWorld }) => {
+  const world = await startWorld({ cameras: [LOBBY] });
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.goto(world.page('source=lobby&autoplay'));
+  await awaitFrame(page);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(overflow, 'nothing reaches over the side').toBe(0);
+  await picture(page, 'phone.png');
+});
+
+test('it looks as the README shows it', async ({ page, startWorld }) => {
+  const names = ['entrance', 'garage', 'lobby', 'loading', 'stairs', 'yard'];
+  const world = await startWorld({
+    cameras: names.map((name) => ({ name, kind: 'aac', size: '640x360', fps: 15, bitrate: 600, plain: true })),
+  });
+  await page.goto(world.page('source=lobby&autoplay'));
+  await awaitFrame(page);
+  await page.getByRole('button', { name: 'Figures' }).click();
+  await expect(page.locator('mqtt-video').getByText('15 fps')).toBeVisible();
+  await picture(page, 'player.png');
+
+  await page.goto(world.page('', '/wall'));
+  await expect(page.locator('#tally')).toHaveText('6 of 6 live');
+  await picture(page, 'wall.png');
+});
+
+/** Keeps a picture of the page among the test's results, and on request as the one that the documents show. */
+async function picture(page: Page, name: string): Promise<void> {
+  const path = test.info().outputPath(name);
+  await page.screenshot({ path });
+  if (process.env['UPDATE_SCREENSHOTS'] !== '1') return;
+  await mkdir(IMAGES, { recursive: true });
+  await copyFile(path, join(IMAGES, name));
+}
+
+async function faults(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate<AxeResults>('axe.run()');
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}
