@@ -1,1 +1,28 @@
-fn main() {}
+//! The gatekeeper: answers viewers, checks the allowlist, and places streams on transcoders.
+
+mod app;
+mod args;
+mod follow;
+mod handler;
+mod http;
+mod metrics;
+mod placement;
+mod policy;
+mod pool;
+mod recent;
+mod refusal;
+mod reply_topic;
+mod source_url;
+mod sources;
+mod stream;
+mod token;
+mod turns;
+mod wire;
+mod worker;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = <args::Args as clap::Parser>::parse();
+    runtime::log::init(&args.log.0);
+    app::run(args, runtime::shutdown::signals()?).await
+}

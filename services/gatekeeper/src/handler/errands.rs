@@ -1,0 +1,206 @@
+//! What workers are asked to do, and in which order which worker is asked.
+//!
+//! A worker's refusal moves on to the next candidate; what another worker could not do better is final. The lock on
+//! recent placements is held only for looking and noting, never while a worker answers.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use tracing::{debug, info};
+
+use super::{Desk, RETRY};
+use crate::metrics::Placement;
+use crate::placement::{self, MemberId, Plan, Worker};
+use crate::policy::{self, AllowedSource};
+use crate::recent::Recent;
+use crate::refusal::{Code, Refusal};
+use crate::stream::{Media, StreamKey, Viewer};
+use crate::wire;
+use crate::worker::{Client, Failure, Start, Stop};
+
+/// What a worker is asked.
+#[derive(Clone, Copy)]
+enum Errand<'a> {
+    Describe { session: &'a str, until: Instant },
+    Play(&'a Viewer),
+}
+
+impl Errand<'_> {
+    async fn run(self, client: &Client, start: &Start<'_>) -> Result<Option<Media>, Failure> {
+        match self {
+            Self::Describe { session, until } => {
+                let left = until.saturating_duration_since(Instant::now());
+                client.describe(start, session, left).await.map(Some)
+            }
+            Self::Play(viewer) => client.play(start, viewer).await.map(|()| None),
+        }
+    }
+}
+
+/// Where a stream was placed.
+struct Placed {
+    member: MemberId,
+    name: String,
+    media: Option<Media>,
+}
+
+impl Desk {
+    pub(super) async fn describe(&self, source: &AllowedSource, session: &str) -> Result<Bytes, Refusal> {
+        let until = Instant::now() + self.parts.describe_timeout;
+        let placed = self.place(source, Errand::Describe { session, until }).await?;
+        let media = placed.media.ok_or_else(|| Refusal::new(Code::Internal, "the transcoder gave no description"))?;
+        Ok(wire::describe(source.key(), &self.parts.topics.live(source.key()), &media, &placed.name))
+    }
+
+    pub(super) async fn play(&self, source: &AllowedSource, viewer: &Viewer) -> Result<(), Refusal> {
+        let placed = self.place(source, Errand::Play(viewer)).await?;
+        self.recent().viewer(&viewer.reply_topic, placed.member, Instant::now());
+        info!(stream = %source.key(), worker = placed.name, "playing");
+        Ok(())
+    }
+
+    /// Confirms a viewer with the worker that has it.
+    pub(super) async fn refresh(&self, source: &AllowedSource, viewer: &Viewer) -> Result<(), Refusal> {
+        let unknown = || Refusal::bad_request("this viewer is not known (any more); send play again");
+        let live_topic = self.parts.topics.live(source.key());
+        let start = Start { source, login: None, live_topic: &live_topic };
+        let workers = self.parts.pool.view();
+        let Plan { order, running } = self.plan(source.key(), &workers);
+        for member in order.iter().take(running) {
+            let Some(client) = self.parts.pool.client(member) else { continue };
+            match client.refresh(&start, viewer).await {
+                Ok(()) => return Ok(()),
+                Err(Failure::Final(refusal)) => return Err(refusal),
+                Err(_) => {}
+            }
+        }
+        Err(unknown())
+    }
+
+    /// Removes the viewer on `reply_topic` wherever it may be.
+    pub(super) async fn stop(&self, reply_topic: &str) {
+        let recent = self.recent().take_viewer(reply_topic, Instant::now());
+        let has = |worker: &Worker| worker.jobs.values().any(|viewers| viewers.contains(reply_topic));
+        self.stop_where(Stop::Viewer(reply_topic.to_owned()), has, recent).await;
+    }
+
+    /// Removes the viewers of `source` that speak `client/*`.
+    pub(super) async fn stop_source(&self, source: &str) {
+        let placed = self.recent().streams(Instant::now()).into_iter().find(|(key, _)| key.source == source);
+        let runs = |worker: &Worker| worker.jobs.keys().any(|key| key.source == source);
+        self.stop_where(Stop::ClientDialect(source.to_owned()), runs, placed.map(|(_, member)| member)).await;
+    }
+
+    /// Ends the streams of entries that are no longer allowed, or mean another camera now.
+    pub(super) async fn withdraw(&self, entries: &[String]) {
+        for (member, worker) in self.parts.pool.view() {
+            let Some(client) = self.parts.pool.client(&member) else { continue };
+            let keys = worker.jobs.keys().map(|key| key.source.as_str());
+            let sources: BTreeSet<&str> = keys.filter(|source| policy::comes_from(source, entries)).collect();
+            for source in sources {
+                let stopped = client.stop(Stop::NotAllowed(source.to_owned())).await;
+                info!(source, worker = worker.name, ?stopped, "source withdrawn");
+            }
+        }
+    }
+
+    /// Asks those that `has` points at and the one that we remember; if there are none, everyone.
+    async fn stop_where(&self, stop: Stop, has: impl Fn(&Worker) -> bool, remembered: Option<MemberId>) {
+        let view = self.parts.pool.view();
+        let mut members: BTreeSet<MemberId> = remembered.into_iter().collect();
+        members.extend(view.iter().filter(|(_, worker)| has(worker)).map(|(member, _)| member.clone()));
+        if members.is_empty() {
+            members.extend(view.into_iter().map(|(member, _)| member));
+        }
+        let clients = members.iter().filter_map(|member| self.parts.pool.client(member));
+        let stopped = join_all(clients.map(|client| {
+            let stop = stop.clone();
+            async move { client.stop(stop).await }
+        }))
+        .await;
+        debug!(?stopped, "stopped");
+    }
+
+    /// Tries the candidates in order until one takes the stream.
+    async fn place(&self, source: &AllowedSource, errand: Errand<'_>) -> Result<Placed, Refusal> {
+        let login = self.login(source).await?;
+        let live_topic = self.parts.topics.live(source.key());
+        let start = Start { source, login: login.as_ref(), live_topic: &live_topic };
+        let workers = self.parts.pool.view();
+        let Plan { order, running } = self.plan_and_note(source.key(), &workers);
+        let mut retry_after: Option<Duration> = None;
+        let mut draining = 0;
+        for (nth, member) in order.iter().enumerate() {
+            let Some(client) = self.parts.pool.client(member) else { continue };
+            self.recent().placed(source.key().clone(), member.clone(), Instant::now());
+            let failure = match errand.run(&client, &start).await {
+                Ok(media) => {
+                    self.parts.metrics.placement(Placement::Placed);
+                    return Ok(Placed { member: member.clone(), name: name_of(member, &workers), media });
+                }
+                Err(failure) => failure,
+            };
+            self.recent().refused(source.key(), member);
+            debug!(stream = %source.key(), worker = %member, ?failure, "not placed");
+            match failure {
+                Failure::Full(after) => {
+                    self.parts.metrics.placement(Placement::Full);
+                    retry_after = retry_after.max(after);
+                    // It runs the stream and lets nobody else in; on another worker the stream would run twice.
+                    if nth < running {
+                        let text = "this source has all the viewers that it may have; try again later";
+                        return Err(Refusal::no_capacity(text, after.unwrap_or(RETRY)));
+                    }
+                }
+                Failure::Draining => {
+                    draining += 1;
+                    self.parts.metrics.placement(Placement::Unavailable);
+                }
+                Failure::Unavailable | Failure::Unknown => self.parts.metrics.placement(Placement::Unavailable),
+                Failure::Final(refusal) => {
+                    self.parts.metrics.placement(Placement::Failed);
+                    return Err(refusal);
+                }
+            }
+        }
+        self.parts.metrics.placement(Placement::Nobody);
+        if draining > 0 && draining == order.len() {
+            let text = "the transcoder that runs this source is shutting down and there is no other; try again soon";
+            return Err(Refusal { retry_after: Some(RETRY), ..Refusal::new(Code::Draining, text) });
+        }
+        let text = if workers.is_empty() {
+            "no transcoder is running right now; try again in a few seconds"
+        } else {
+            "all transcoders are busy; try again in a few seconds"
+        };
+        Err(Refusal::no_capacity(text, retry_after.unwrap_or(RETRY)))
+    }
+
+    fn plan(&self, key: &StreamKey, workers: &[(MemberId, Arc<Worker>)]) -> Plan {
+        let recent = self.recent().streams(Instant::now());
+        placement::plan(key, workers, &recent)
+    }
+
+    /// Plans and notes the first choice under one lock, so that a request a moment later sees it.
+    fn plan_and_note(&self, key: &StreamKey, workers: &[(MemberId, Arc<Worker>)]) -> Plan {
+        let now = Instant::now();
+        let mut recent = self.recent();
+        let plan = placement::plan(key, workers, &recent.streams(now));
+        if let Some(first) = plan.order.first() {
+            recent.placed(key.clone(), first.clone(), now);
+        }
+        plan
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn name_of(member: &MemberId, workers: &[(MemberId, Arc<Worker>)]) -> String {
+    let worker = workers.iter().find(|(id, _)| id == member);
+    worker.map_or_else(|| member.to_string(), |(_, worker)| worker.name.clone())
+}

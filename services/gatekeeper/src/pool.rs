@@ -1,0 +1,220 @@
+//! The workers there are, and what each last said about itself.
+//!
+//! One task a member watches its worker and owns its view; everybody else reads. Who belongs to the pool is told by
+//! [`Pool::set_members`]: today once, from a list of addresses; a discovery would call it whenever it learns something.
+//! A member whose watch ends is not ready, and what it ran is unknown, until a new watch brings a snapshot.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use runtime::backoff::Backoff;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::ClientTlsConfig;
+use tracing::{Instrument, info, info_span, warn};
+
+use crate::metrics::Metrics;
+use crate::placement::{MemberId, Worker};
+use crate::worker::{AddressError, Client, Update};
+
+const RETRY_MIN: Duration = Duration::from_millis(200);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+/// A worker reports at least once a second. One that still answers keepalives but reports nothing is stuck.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// The workers. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    tls: Option<ClientTlsConfig>,
+    metrics: Metrics,
+    token: CancellationToken,
+    tasks: TaskTracker,
+    members: Mutex<BTreeMap<MemberId, Member>>,
+}
+
+/// A worker that belongs to the pool, ready or not.
+#[derive(Debug)]
+struct Member {
+    client: Client,
+    /// `None`: not ready.
+    view: watch::Receiver<Option<Arc<Worker>>>,
+    /// Ends its watch.
+    token: CancellationToken,
+}
+
+impl Pool {
+    /// An empty pool, whose tasks end with `token`.
+    pub(crate) fn new(tls: Option<ClientTlsConfig>, metrics: Metrics, token: CancellationToken) -> Self {
+        let members = Mutex::default();
+        Self(Arc::new(Shared { tls, metrics, token, tasks: TaskTracker::new(), members }))
+    }
+
+    /// Makes these addresses the pool: watches the new ones, forgets those that are gone.
+    pub(crate) fn set_members(&self, addresses: &[String]) -> Result<(), AddressError> {
+        let mut members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
+        for address in addresses {
+            let id = MemberId::from(address.as_str());
+            if members.contains_key(&id) {
+                continue;
+            }
+            let client = Client::new(address, self.0.tls.as_ref())?;
+            let (sender, view) = watch::channel(None);
+            let token = self.0.token.child_token();
+            let watching = Watching { id: id.clone(), client: client.clone(), view: sender, pool: self.clone() };
+            let span = info_span!("worker", address);
+            let ended = token.clone();
+            self.0.tasks.spawn(async move { ended.run_until_cancelled(watching.run()).await }.instrument(span));
+            members.insert(id, Member { client, view, token });
+        }
+        let wanted: HashSet<&str> = addresses.iter().map(String::as_str).collect();
+        members.retain(|id, member| {
+            let stays = wanted.contains(id.as_ref());
+            if !stays {
+                member.token.cancel();
+            }
+            stays
+        });
+        drop(members);
+        self.count();
+        Ok(())
+    }
+
+    /// The ready workers as last heard of.
+    pub(crate) fn view(&self) -> Vec<(MemberId, Arc<Worker>)> {
+        let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.iter().filter_map(|(id, member)| Some((id.clone(), member.view.borrow().clone()?))).collect()
+    }
+
+    /// The connection to a member.
+    pub(crate) fn client(&self, id: &MemberId) -> Option<Client> {
+        let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.get(id).map(|member| member.client.clone())
+    }
+
+    fn count(&self) {
+        let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut ready, mut draining, mut lost) = (0, 0, 0);
+        for member in members.values() {
+            match member.view.borrow().as_ref() {
+                Some(worker) if worker.draining => draining += 1,
+                Some(_) => ready += 1,
+                None => lost += 1,
+            }
+        }
+        drop(members);
+        self.0.metrics.workers(ready, draining, lost);
+    }
+}
+
+/// The watch of one worker.
+struct Watching {
+    id: MemberId,
+    client: Client,
+    view: watch::Sender<Option<Arc<Worker>>>,
+    pool: Pool,
+}
+
+impl Watching {
+    async fn run(self) {
+        let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+        let mut told = String::new();
+        loop {
+            let why = self.run_once(&mut backoff).await;
+            let was_ready = self.view.send_replace(None).is_some();
+            self.pool.count();
+            // A worker that stays away is told of once, not every other second.
+            if was_ready || told != why {
+                warn!(%why, "worker lost");
+                told = why;
+            }
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
+    }
+
+    async fn run_once(&self, backoff: &mut Backoff) -> String {
+        let updates = match tokio::time::timeout(SILENCE, self.client.watch()).await {
+            Ok(Ok(updates)) => updates,
+            Ok(Err(why)) => return why,
+            Err(_) => return "it does not answer".to_owned(),
+        };
+        let mut updates = std::pin::pin!(updates);
+        loop {
+            match tokio::time::timeout(SILENCE, updates.next()).await {
+                Ok(Some(Ok(update))) => self.apply(update, backoff),
+                Ok(Some(Err(why))) => return why,
+                Ok(None) => return "it hung up".to_owned(),
+                Err(_) => return "it fell silent".to_owned(),
+            }
+        }
+    }
+
+    fn apply(&self, update: Update, backoff: &mut Backoff) {
+        let before = self.view.borrow().clone();
+        // Changes before the first snapshot are changes to nothing.
+        if before.is_none() && !update.snapshot {
+            return;
+        }
+        let mut worker = before.as_deref().cloned().unwrap_or_default();
+        merge(&mut worker, update);
+        if before.is_none() {
+            backoff.reset();
+            info!(id = %self.id, name = worker.name, slots = worker.slots_total, "worker ready");
+        }
+        let draining = before.is_some_and(|before| before.draining);
+        if worker.draining != draining {
+            info!(name = worker.name, draining = worker.draining, "worker changed");
+        }
+        self.view.send_replace(Some(Arc::new(worker)));
+        self.pool.count();
+    }
+}
+
+fn merge(worker: &mut Worker, update: Update) {
+    if update.snapshot {
+        worker.jobs = HashMap::new();
+    }
+    if let Some(load) = update.load {
+        worker.name = load.name;
+        worker.slots_total = load.slots_total;
+        worker.slots_used = load.slots_used;
+        worker.draining = load.draining;
+    }
+    for (key, viewers) in update.jobs {
+        worker.jobs.insert(key, viewers.into_iter().collect());
+    }
+    for key in &update.ended {
+        worker.jobs.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::StreamKey;
+    use crate::worker::Load;
+
+    fn key(source: &str) -> StreamKey {
+        StreamKey { source: source.to_owned(), profile: "source".to_owned() }
+    }
+
+    #[test]
+    fn a_snapshot_replaces_and_changes_add_up() {
+        let mut worker = Worker::default();
+        let load = |used| Some(Load { name: "t0".to_owned(), slots_total: 4, slots_used: used, draining: false });
+        let jobs = |names: &[&str]| names.iter().map(|name| (key(name), vec![format!("video_{name}")])).collect();
+        merge(&mut worker, Update { snapshot: true, load: load(1), jobs: jobs(&["a"]), ended: vec![] });
+        merge(&mut worker, Update { jobs: jobs(&["b"]), load: load(2), ..Update::default() });
+        assert_eq!((worker.jobs.len(), worker.slots_used), (2, 2));
+        merge(&mut worker, Update { ended: vec![key("a")], ..Update::default() });
+        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&key("b")]);
+        assert_eq!(worker.slots_used, 2, "unset means unchanged");
+        merge(&mut worker, Update { snapshot: true, jobs: jobs(&["c"]), ..Update::default() });
+        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&key("c")]);
+    }
+}

@@ -1,0 +1,403 @@
+//! The YAML file of sources, turned into a [`Catalog`] or an error that names the line.
+//!
+//! Errors never quote the file: a URL that somebody wrote a login into must not reach a log, so snippets are off and
+//! no message repeats a value other than a name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::credentials::{Credentials, Place};
+use super::{Catalog, Defaults, LEGACY_PROFILE, Location, Source};
+use crate::source_url::{ExactUrl, Pattern};
+use crate::stream::{SOURCE_PROFILE, Transcode};
+
+/// Why a file of sources cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FileError {
+    /// Not the YAML that we expect.
+    #[error("{0}")]
+    Yaml(String),
+    /// YAML as expected with a value that cannot be.
+    #[error("line {line}: {why}")]
+    Value {
+        /// Where, from 1.
+        line: u64,
+        /// What is wrong and what to do.
+        why: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    sources: Vec<Entry>,
+    #[serde(default)]
+    profiles: BTreeMap<String, Spanned<Parameters>>,
+    #[serde(default)]
+    defaults: DefaultNames,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Entry {
+    name: Spanned<String>,
+    url: Option<Spanned<String>>,
+    pattern: Option<Spanned<String>>,
+    #[serde(default)]
+    allow_private: Option<bool>,
+    credentials: Option<Spanned<Places>>,
+    profiles: Option<Spanned<Vec<String>>>,
+    max_viewers: Option<Spanned<u32>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Places {
+    username_file: Option<String>,
+    username_env: Option<String>,
+    password_file: Option<String>,
+    password_env: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Parameters {
+    width: Option<u32>,
+    height: Option<u32>,
+    video_bitrate: Option<Spanned<String>>,
+    gop: Option<Spanned<String>>,
+    h264_profile: Option<String>,
+    h264_level: Option<String>,
+    max_frame_rate: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DefaultNames {
+    profile: Option<Spanned<String>>,
+    client_dialect_profile: Option<Spanned<String>>,
+}
+
+/// Reads `text`; file names in it are relative to `directory`.
+pub(crate) fn parse(text: &str, directory: &Path) -> Result<Catalog, FileError> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    let file: Option<File> =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| FileError::Yaml(error.to_string()))?;
+    let file =
+        file.ok_or_else(|| FileError::Yaml("the file is empty; write `sources: []` to allow nothing".to_owned()))?;
+
+    let mut profiles = BTreeMap::from([(LEGACY_PROFILE.to_owned(), legacy())]);
+    for (name, profile) in file.profiles {
+        profiles.insert(name.clone(), transcode(&name, &profile)?);
+    }
+    let known = |name: &str| name == SOURCE_PROFILE || profiles.contains_key(name);
+
+    let mut lines: HashMap<String, u64> = HashMap::new();
+    let mut sources = Vec::with_capacity(file.sources.len());
+    for entry in file.sources {
+        let source = source(&entry, directory)?;
+        if let Some(first) = lines.insert(source.name.clone(), line(&entry.name)) {
+            let why = format!("the name `{}` is taken already, on line {first}; names are unique", source.name);
+            return Err(at(&entry.name, why));
+        }
+        if let Some(names) = &entry.profiles {
+            if names.value.is_empty() {
+                return Err(at(
+                    names,
+                    "no profile at all would make the source unplayable; leave `profiles` out for all",
+                ));
+            }
+            if let Some(unknown) = names.value.iter().find(|name| !known(name)) {
+                return Err(at(names, format!("there is no profile `{}`; add it below `profiles`", shown(unknown))));
+            }
+        }
+        sources.push(source);
+    }
+
+    let mut defaults = Defaults::default();
+    for (chosen, default) in [
+        (file.defaults.profile, &mut defaults.profile),
+        (file.defaults.client_dialect_profile, &mut defaults.client_dialect_profile),
+    ] {
+        if let Some(name) = chosen {
+            if !known(&name.value) {
+                return Err(at(
+                    &name,
+                    format!("there is no profile `{}`; add it below `profiles`", shown(&name.value)),
+                ));
+            }
+            *default = name.value;
+        }
+    }
+    Ok(Catalog::new(sources, profiles, defaults))
+}
+
+/// What the first page's viewers got: it decodes on anything, and moves on any line.
+fn legacy() -> Transcode {
+    Transcode {
+        width: Some(320),
+        height: Some(240),
+        video_bits_per_second: Some(192_000),
+        gop: Some(Duration::from_secs(1)),
+        h264_profile: Some("baseline".to_owned()),
+        h264_level: Some("3.0".to_owned()),
+        max_frame_rate: None,
+    }
+}
+
+fn source(entry: &Entry, directory: &Path) -> Result<Source, FileError> {
+    if !is_name(&entry.name.value) {
+        return Err(at(&entry.name, "a name is 1 to 63 of a-z, 0-9, `.`, `_` and `-`"));
+    }
+    let location = match (&entry.url, &entry.pattern) {
+        (Some(url), None) => {
+            if entry.allow_private.is_some() {
+                return Err(at(url, "allowPrivate belongs to a pattern; an exact url may be anywhere"));
+            }
+            Location::Exact(ExactUrl::parse(&url.value).map_err(|error| at(url, error.to_string()))?)
+        }
+        (None, Some(pattern)) => Location::Pattern {
+            pattern: Pattern::parse(&pattern.value).map_err(|error| at(pattern, error.to_string()))?,
+            allow_private: entry.allow_private.unwrap_or(false),
+        },
+        _ => return Err(at(&entry.name, "a source has either `url` or `pattern`")),
+    };
+    if let Some(limit) = entry.max_viewers.as_ref().filter(|limit| limit.value == 0) {
+        return Err(at(limit, "maxViewers of 0 would make the source unplayable; leave it out for no limit"));
+    }
+    Ok(Source {
+        name: entry.name.value.clone(),
+        location,
+        credentials: entry.credentials.as_ref().map(|places| credentials(places, directory)).transpose()?,
+        profiles: entry.profiles.as_ref().map(|names| names.value.clone()),
+        max_viewers: entry.max_viewers.as_ref().map(|limit| limit.value),
+    })
+}
+
+fn credentials(places: &Spanned<Places>, directory: &Path) -> Result<Credentials, FileError> {
+    let one = |file: &Option<String>, env: &Option<String>, what: &str| match (file, env) {
+        (Some(file), None) => Ok(Place::File(directory.join(file))),
+        (None, Some(name)) => Ok(Place::Env(name.clone())),
+        _ => Err(at(places, format!("credentials need either {what}File or {what}Env"))),
+    };
+    let Places { username_file, username_env, password_file, password_env } = &places.value;
+    Ok(Credentials {
+        username: one(username_file, username_env, "username")?,
+        password: one(password_file, password_env, "password")?,
+    })
+}
+
+fn transcode(name: &str, profile: &Spanned<Parameters>) -> Result<Transcode, FileError> {
+    if name == SOURCE_PROFILE {
+        return Err(at(profile, "`source` is the profile that changes nothing; give yours another name"));
+    }
+    if !is_name(name) {
+        return Err(at(profile, "a profile's name is 1 to 63 of a-z, 0-9, `.`, `_` and `-`"));
+    }
+    let values = &profile.value;
+    for (what, size) in [("width", values.width), ("height", values.height)] {
+        if size.is_some_and(|size| !(16..=8192).contains(&size) || size % 2 != 0) {
+            return Err(at(profile, format!("{what} must be an even number from 16 to 8192")));
+        }
+    }
+    if values.max_frame_rate.is_some_and(|rate| rate == 0 || rate > 240) {
+        return Err(at(profile, "maxFrameRate must be from 1 to 240"));
+    }
+    let h264_profile = values.h264_profile.clone();
+    if h264_profile.as_ref().is_some_and(|name| !["baseline", "main", "high"].contains(&name.as_str())) {
+        return Err(at(profile, "h264Profile must be baseline, main or high"));
+    }
+    if values.h264_level.as_ref().is_some_and(|level| !is_level(level)) {
+        return Err(at(profile, "h264Level must be like \"3.0\" or \"4.1\", in quotes"));
+    }
+    let video_bits_per_second = match &values.video_bitrate {
+        Some(rate) => {
+            Some(bitrate(&rate.value).ok_or_else(|| at(rate, "videoBitrate must be like 192k, 2.5M or 192000"))?)
+        }
+        None => None,
+    };
+    let gop = match &values.gop {
+        Some(gop) => {
+            Some(duration(&gop.value).ok_or_else(|| at(gop, "gop must be like 1s or 500ms, from 100ms to 60s"))?)
+        }
+        None => None,
+    };
+    Ok(Transcode {
+        width: values.width,
+        height: values.height,
+        video_bits_per_second,
+        gop,
+        h264_profile,
+        h264_level: values.h264_level.clone(),
+        max_frame_rate: values.max_frame_rate,
+    })
+}
+
+/// Names become levels of topics and parts of URLs.
+fn is_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+}
+
+fn is_level(level: &str) -> bool {
+    matches!(level.as_bytes(), [b'1'..=b'6'] | [b'1'..=b'6', b'.', b'0'..=b'3'])
+}
+
+fn bitrate(text: &str) -> Option<u32> {
+    let (number, unit) = match text.strip_suffix(['k', 'M']) {
+        Some(number) => (number, if text.ends_with('k') { 1e3 } else { 1e6 }),
+        None => (text, 1.0),
+    };
+    let bits = number.parse::<f64>().ok()? * unit;
+    (8_000.0..=200e6).contains(&bits).then_some(bits.round() as u32)
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1e-3),
+        None => (text.strip_suffix('s')?, 1.0),
+    };
+    let seconds = number.parse::<f64>().ok()? * unit;
+    (0.1..=60.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// A name as a message may repeat it: one that is no name could be anything, a secret included.
+fn shown(name: &str) -> &str {
+    if is_name(name) { name } else { "?" }
+}
+
+fn line<T>(value: &Spanned<T>) -> u64 {
+    value.referenced.line()
+}
+
+fn at<T>(value: &Spanned<T>, why: impl Into<String>) -> FileError {
+    FileError::Value { line: line(value), why: why.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::Dialect;
+
+    const EXAMPLE: &str = r#"
+sources:
+  - name: lobby
+    url: rtsp://10.1.2.3:554/stream1
+    credentials: {usernameFile: user, passwordEnv: LOBBY_PASSWORD}
+    profiles: [source, legacy]
+    maxViewers: 50
+  - name: plant
+    pattern: rtsp://cam-*.plant.example/*
+    allowPrivate: true
+profiles:
+  small: {width: 640, height: 360, videoBitrate: 0.5M, gop: 500ms, h264Profile: main, h264Level: "3.1", maxFrameRate: 15}
+defaults: {profile: source, clientDialectProfile: legacy}
+"#;
+
+    fn read(text: &str) -> Result<Catalog, FileError> {
+        parse(text, Path::new("/etc/mqtt-video"))
+    }
+
+    #[test]
+    fn the_example_of_the_manual_is_read() {
+        let catalog = read(EXAMPLE).expect("an allowlist");
+        let lobby = catalog.by_name("lobby").expect("lobby");
+        assert_eq!(
+            lobby.credentials,
+            Some(Credentials {
+                username: Place::File("/etc/mqtt-video/user".into()),
+                password: Place::Env("LOBBY_PASSWORD".into())
+            })
+        );
+        assert_eq!(lobby.max_viewers, Some(50));
+        assert_eq!(catalog.by_url("rtsp://10.1.2.3:554/stream1"), Some(lobby));
+        assert_eq!(catalog.default_profile(lobby, Dialect::Client), "legacy");
+        let plant = catalog.by_name("plant").expect("plant");
+        assert_eq!(catalog.profiles_of(plant), ["source", "legacy", "small"]);
+        let small = catalog.profile("small").expect("known").expect("small");
+        assert_eq!((small.video_bits_per_second, small.gop), (Some(500_000), Some(Duration::from_millis(500))));
+    }
+
+    #[test]
+    fn legacy_is_built_in_and_can_be_overridden() {
+        let built_in = read("sources: []").expect("an allowlist");
+        assert_eq!(built_in.profile("legacy"), Ok(Some(&legacy())));
+        let own = read("sources: []\nprofiles: {legacy: {width: 160, height: 120}}").expect("an allowlist");
+        assert_eq!(own.profile("legacy").expect("known").and_then(|legacy| legacy.width), Some(160));
+        assert_eq!(own.profile("source"), Ok(None));
+        assert_eq!(own.profile("huge"), Err(super::super::UnknownProfile));
+    }
+
+    #[test]
+    fn a_source_without_the_default_profile_plays_its_first() {
+        let text = "sources: [{name: a, url: 'rtsp://h/a', profiles: [source]}]";
+        let catalog = read(text).expect("an allowlist");
+        let source = catalog.by_name("a").expect("a");
+        assert_eq!(catalog.default_profile(source, Dialect::Client), "source");
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line_and_without_secrets() {
+        let entry = |rest: &str| format!("sources:\n  - name: a\n    {rest}\n");
+        for (text, line, hint) in [
+            (entry("url: rtsp://admin:s3cret@h/a"), 3, "usernameFile"),
+            (entry("pattern: rtsp://admin:s3cret@*/a"), 3, "usernameFile"),
+            (entry("url: http://h/s3cret"), 3, "rtsp://"),
+            (entry("maxViewers: 3"), 2, "either `url` or `pattern`"),
+            (entry("url: rtsp://h/a\n    pattern: rtsp://h/*"), 2, "either `url` or `pattern`"),
+            (entry("url: rtsp://h/a\n    maxViewers: 0"), 4, "leave it out"),
+            (entry("url: rtsp://h/a\n    maxViewers: s3cret"), 4, ""),
+            (entry("url: rtsp://h/a\n    allowPrivate: true"), 3, "belongs to a pattern"),
+            (entry("url: rtsp://h/a\n    profiles: [nope]"), 4, "no profile `nope`"),
+            (entry("url: rtsp://h/a\n    profiles: []"), 4, "leave `profiles` out"),
+            (entry("url: rtsp://h/a\n    password: s3cret"), 4, "password"),
+            (entry("url: rtsp://h/a\n    credentials: {usernameFile: u}"), 4, "passwordFile"),
+            (
+                entry("url: rtsp://h/a\n    credentials: {usernameFile: u, usernameEnv: u, passwordEnv: p}"),
+                4,
+                "usernameFile",
+            ),
+            (entry("url: rtsp://h/a\n  - name: a\n    url: rtsp://h/b"), 4, "on line 2"),
+            ("sources:\n  - name: Bad Name\n    url: rtsp://h/a\n".to_owned(), 2, "a-z"),
+            ("sources:\n  - name: a/b\n    url: rtsp://h/a\n".to_owned(), 2, "a-z"),
+            ("sources: []\nprofiles:\n  source: {width: 2}\n".to_owned(), 3, "another name"),
+            ("sources: []\nprofiles:\n  x: {width: 33}\n".to_owned(), 3, "even"),
+            ("sources: []\nprofiles:\n  x: {gop: 1}\n".to_owned(), 3, "500ms"),
+            ("sources: []\nprofiles:\n  x: {videoBitrate: fast}\n".to_owned(), 3, "192k"),
+            ("sources: []\ndefaults: {profile: nope}\n".to_owned(), 2, "nope"),
+            ("sources: []\nsuorces: []\n".to_owned(), 2, "suorces"),
+            ("sources: [}\n".to_owned(), 1, ""),
+        ] {
+            let error = read(&text).expect_err(&text).to_string();
+            assert!(error.contains(&format!("line {line}")), "{text}: {error}");
+            assert!(error.contains(hint), "{text}: {error}");
+            assert!(!error.contains("s3cret"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_a_mistake_not_an_empty_allowlist() {
+        for text in ["", "# nothing\n", "---\n"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+        assert_eq!(read("sources: []").expect("allows nothing").sources().count(), 0);
+    }
+
+    #[test]
+    fn a_moved_or_removed_source_counts_as_changed() {
+        let old = read(EXAMPLE).expect("an allowlist");
+        assert!(old.changed_since(&old).is_empty());
+        let moved = read(&EXAMPLE.replace("stream1", "stream2")).expect("an allowlist");
+        assert_eq!(moved.changed_since(&old), ["lobby"]);
+        let stricter = read(&EXAMPLE.replace("    allowPrivate: true\n", "")).expect("an allowlist");
+        assert_eq!(stricter.changed_since(&old), ["plant"]);
+        assert_eq!(read("sources: []").expect("nothing").changed_since(&old), ["lobby", "plant"]);
+        let relaxed = read(&EXAMPLE.replace("maxViewers: 50", "maxViewers: 5")).expect("an allowlist");
+        assert!(relaxed.changed_since(&old).is_empty());
+    }
+}

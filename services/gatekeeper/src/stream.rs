@@ -1,0 +1,111 @@
+//! The gatekeeper's words for streams and viewers, free of JSON, gRPC and YAML.
+//!
+//! Everything else imports from here; nothing here imports from anything else.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Name of the profile that always exists: as the camera sends it.
+pub(crate) const SOURCE_PROFILE: &str = "source";
+
+/// What a stream is: runs at most once in the whole pool.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct StreamKey {
+    /// Name of the source; for a URL that matched a pattern, the entry's name and a digest of the URL.
+    pub(crate) source: String,
+    /// Name of the profile.
+    pub(crate) profile: String,
+}
+
+impl fmt::Display for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.source, self.profile)
+    }
+}
+
+/// How a profile changes what the camera sends. What is `None` stays as it is, or is the encoder's choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Transcode {
+    /// Width of the picture in pixels; even.
+    pub(crate) width: Option<u32>,
+    /// Height of the picture in pixels; even.
+    pub(crate) height: Option<u32>,
+    /// Target of the video encoder in bits per second.
+    pub(crate) video_bits_per_second: Option<u32>,
+    /// Time from keyframe to keyframe.
+    pub(crate) gop: Option<Duration>,
+    /// H.264 profile as x264 names it.
+    pub(crate) h264_profile: Option<String>,
+    /// H.264 level as x264 names it.
+    pub(crate) h264_level: Option<String>,
+    /// Highest frame rate in frames per second.
+    pub(crate) max_frame_rate: Option<u32>,
+}
+
+/// How media reaches a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Whole GOPs on the reply topic.
+    Reply,
+    /// A catch-up burst on the reply topic, then the live topic.
+    Live,
+}
+
+/// Which family of verbs a viewer speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Dialect {
+    /// `<prefix>/*` with `reply_topic`.
+    Video,
+    /// `client/*` with `resp_topic`.
+    Client,
+}
+
+/// A viewer as the worker is told of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Viewer {
+    /// Topic of the viewer's own; identifies it.
+    pub(crate) reply_topic: String,
+    /// How media reaches it.
+    pub(crate) delivery: Delivery,
+    /// The protocol it speaks.
+    pub(crate) dialect: Dialect,
+    /// Correlates log lines; chosen by the viewer, empty if it chose none.
+    pub(crate) session: String,
+    /// It takes no audio in its catch-up.
+    pub(crate) video_only: bool,
+}
+
+/// Tracks of a running stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Media {
+    /// MIME type with the codecs of both tracks.
+    pub(crate) mime_codec: String,
+    /// The run of ffmpeg that it belongs to.
+    pub(crate) generation: u64,
+    /// The video track.
+    pub(crate) video: VideoTrack,
+    /// The audio track, unless the stream is silent.
+    pub(crate) audio: Option<AudioTrack>,
+}
+
+/// The video track as its init segment describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VideoTrack {
+    /// RFC 6381 codec string.
+    pub(crate) codec: String,
+    /// Width in pixels.
+    pub(crate) width: u32,
+    /// Height in pixels.
+    pub(crate) height: u32,
+}
+
+/// The audio track as its init segment describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AudioTrack {
+    /// RFC 6381 codec string.
+    pub(crate) codec: String,
+    /// Sampling frequency in hertz.
+    pub(crate) sample_rate: u32,
+    /// Number of channels.
+    pub(crate) channels: u32,
+}
