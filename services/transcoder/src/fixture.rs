@@ -22,7 +22,8 @@ pub(crate) fn flv(arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// FLV of a moving picture, `seconds` long, at 25 frames a second with two keyframes a second; `encoder` has further options of libx264.
+/// FLV of a moving picture, `seconds` long, at 25 frames a second with two keyframes a second; `encoder` has further
+/// options of libx264.
 #[track_caller]
 pub(crate) fn video(size: &str, seconds: &str, encoder: &[&str]) -> Vec<u8> {
     let input = format!("testsrc2=size={size}:rate=25");

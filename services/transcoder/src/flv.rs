@@ -1,11 +1,12 @@
 //! Demuxes the FLV that ffmpeg writes to a pipe into samples.
 //!
-//! FLV is what stands between ffmpeg and our own muxer, because its muxer adds no delay of its own. The demuxer is sans-I/O: bytes go in by
-//! [`Demuxer::space`], items come out of [`Demuxer::next`], at whatever places the pipe cuts them. Samples are slices of the buffer that was read
-//! into; nothing is copied. One demuxer reads one run of ffmpeg; an error is final.
+//! FLV is what stands between ffmpeg and our own muxer, because its muxer adds no delay of its own. The demuxer is
+//! sans-I/O: bytes go in by [`Demuxer::space`], items come out of [`Demuxer::next`], at whatever places the pipe cuts
+//! them. Samples are slices of the buffer that was read into; nothing is copied. One demuxer reads one run of ffmpeg;
+//! an error is final.
 //!
-//! It does not interpret codec configurations, does not reorder, and knows no timeline but the one that ffmpeg wrote: timestamps are
-//! only unwrapped, as FLV counts milliseconds in 31 bits.
+//! It does not interpret codec configurations, does not reorder, and knows no timeline but the one that ffmpeg wrote:
+//! timestamps are only unwrapped, as FLV counts milliseconds in 31 bits.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -95,7 +96,8 @@ impl Demuxer {
         Self::default()
     }
 
-    /// Where to append what was read, as with `AsyncReadExt::read_buf`. Call [`Self::next`] until it is empty between two reads: that bounds the buffer.
+    /// Where to append what was read, as with `AsyncReadExt::read_buf`. Call [`Self::next`] until it is empty between
+    /// two reads: that bounds the buffer.
     pub(crate) fn space(&mut self) -> &mut BytesMut {
         self.buffer.reserve(READ_AHEAD);
         &mut self.buffer
@@ -162,7 +164,8 @@ impl Demuxer {
         Ok(Some((kind, dts_ms, tag.freeze())))
     }
 
-    /// Of all times that are congruent modulo 2³¹, the one nearest to the last. ffmpeg writes 31 bits, others 32; this suits both, and negative times.
+    /// Of all times that are congruent modulo 2³¹, the one nearest to the last. ffmpeg writes 31 bits, others 32; this
+    /// suits both, and negative times.
     fn unwrap(&mut self, stamp: u32) -> i64 {
         let last = self.last_ms.unwrap_or(0);
         // Shifted up by one, the 32-bit difference wraps at 2³¹.

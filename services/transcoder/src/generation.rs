@@ -1,8 +1,9 @@
 //! One generation: samples that go with one pair of init segments, from its first keyframe on.
 //!
-//! Every sample is published at once as a fragment of its own, and collected for the whole GOP. As the next frame is not waited for, a picture's duration is not known, and
-//! the one that is stated is long: browsers drop everything up to the next keyframe when a frame comes later than twice the last
-//! stated duration, so a lost camera frame would cost the rest of the GOP. An overlong one does no harm.
+//! Every sample is published at once as a fragment of its own, and collected for the whole GOP. As the next frame is
+//! not waited for, a picture's duration is not known, and the one that is stated is long: browsers drop everything up
+//! to the next keyframe when a frame comes later than twice the last stated duration, so a lost camera frame would cost
+//! the rest of the GOP. An overlong one does no harm.
 
 use bytes::Bytes;
 

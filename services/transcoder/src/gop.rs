@@ -1,7 +1,8 @@
 //! What someone who joins needs: the init segments and the current GOP so far, or the last whole GOP.
 //!
-//! It holds the very bytes that were published, so a viewer can splice them to the live topic by `mfhd.sequence_number`. Memory is bounded: a GOP that
-//! outgrows the limit is forgotten, and who joins waits for the next keyframe.
+//! It holds the very bytes that were published, so a viewer can splice them to the live topic by
+//! `mfhd.sequence_number`. Memory is bounded: a GOP that outgrows the limit is forgotten, and who joins waits for the
+//! next keyframe.
 
 use std::collections::VecDeque;
 
@@ -93,7 +94,8 @@ impl Gop {
         }
     }
 
-    /// The catch-up burst: init segments, the current GOP's video, the audio of the same span. Empty before the first generation.
+    /// The catch-up burst: init segments, the current GOP's video, the audio of the same span. Empty before the first
+    /// generation.
     pub(crate) fn catch_up(&self, video_only: bool) -> Vec<Group> {
         let group = |track, fragments: Vec<Bytes>| (!fragments.is_empty()).then_some(Group { track, fragments });
         let init = |track, bytes: &Option<Bytes>| group(track, bytes.iter().cloned().collect());

@@ -1,13 +1,14 @@
-//! Turns the samples of a job's runs of ffmpeg into one stream of init segments and fragments, over all its generations.
+//! Turns the samples of a job's runs of ffmpeg into one stream of init segments and fragments, over all its
+//! generations.
 //!
-//! A generation begins with a keyframe, once the configurations of the expected tracks are there: with each run of ffmpeg, and in the midst of one when
-//! the camera changes its resolution or its sound, which takes effect with the next keyframe.
+//! A generation begins with a keyframe, once the configurations of the expected tracks are there: with each run of
+//! ffmpeg, and in the midst of one when the camera changes its resolution or its sound, which takes effect with the
+//! next keyframe.
 //!
 //! ```text
-//! begin() ─► Waiting ── keyframe and configurations ──► generation ── other configuration and keyframe ─┐
-//!    ▲          (held: up to 1 s of samples)                 ▲   │                                          │
-//!    └──────────────────────── begin() ──────────────────────┼───┘                                          │
-//!                                                            └──────────────────────────────────────────────┘
+//! waiting ── keyframe, configurations ──► generation ── keyframe of another configuration ──► next generation
+//!    ▲                                        │
+//!    └─────────────── begin() ────────────────┘
 //! ```
 //!
 //! Video is held only at the very start, while the configuration of audio is still to come, and never again.
@@ -39,7 +40,8 @@ pub(crate) struct Start {
 /// What the muxer makes, in the order in which it is to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// A generation begins: everything that follows belongs to it, until the next. Its init segments follow at once, then a keyframe.
+    /// A generation begins: everything that follows belongs to it, until the next. Its init segments follow at once,
+    /// then a keyframe.
     Generation(Media),
     /// Init segment of one track, for the live topic.
     Init {
@@ -69,7 +71,8 @@ pub(crate) enum Output {
         media: Bytes,
         /// `mfhd.sequence_number`; counts these fragments.
         sequence: u32,
-        /// Begins with a keyframe. False for the rest of a GOP that was too long for one message: only who has what went before can use it.
+        /// Begins with a keyframe. False for the rest of a GOP that was too long for one message: only who has what
+        /// went before can use it.
         sync: bool,
     },
 }
@@ -122,15 +125,17 @@ impl Muxer {
         }
     }
 
-    /// A new run of ffmpeg begins. Returns what was left of the last. `generation` is the time of its start in Unix milliseconds; should it not exceed
-    /// the last generation, the next number is taken instead. With `expect_audio` the first keyframe is held for up to a second until the sound's configuration is there.
+    /// A new run of ffmpeg begins. Returns what was left of the last. `generation` is the time of its start in Unix
+    /// milliseconds; should it not exceed the last generation, the next number is taken instead. With `expect_audio`
+    /// the first keyframe is held for up to a second until the sound's configuration is there.
     pub(crate) fn begin(&mut self, generation: u64, expect_audio: bool) -> Vec<Output> {
         self.run = Run::new(expect_audio);
         let rest = self.end_generation(generation);
         rest.into_iter().collect()
     }
 
-    /// Takes an item of either pipe, which came out of it at `now_unix_us` (Unix time in microseconds). Items that ask for a transcode come back as the error that says so.
+    /// Takes an item of either pipe, which came out of it at `now_unix_us` (Unix time in microseconds). Items that ask
+    /// for a transcode come back as the error that says so.
     pub(crate) fn push(&mut self, item: Item, now_unix_us: u64) -> Result<Vec<Output>, Error> {
         let mut out = Vec::new();
         match item {
@@ -155,7 +160,8 @@ impl Muxer {
         Ok(out)
     }
 
-    /// There will be no audio in this run (its pipe ended): go on without. Happens by itself when it does not come within a second of the first keyframe.
+    /// There will be no audio in this run (its pipe ended): go on without. Happens by itself when it does not come
+    /// within a second of the first keyframe.
     pub(crate) fn give_up_audio(&mut self) -> Vec<Output> {
         let mut out = Vec::new();
         self.run.give_up_audio();

@@ -1,8 +1,9 @@
 //! Cuts and packs fragments into messages of bounded size.
 //!
-//! Some brokers pass small messages at once and large ones slowly, so no message is larger than a limit, and none is needlessly small. Every message
-//! carries Correlation Data by which a player sees gaps: generation and running number, and for a part of a fragment that had to be cut,
-//! which part it is. The format is in the project's protocol page; the payload stays pure MP4.
+//! Some brokers pass small messages at once and large ones slowly, so no message is larger than a limit, and none is
+//! needlessly small. Every message carries Correlation Data by which a player sees gaps: generation and running number,
+//! and for a part of a fragment that had to be cut, which part it is. The format is in the project's protocol page; the
+//! payload stays pure MP4.
 //!
 //! One packer belongs to one topic (or to one burst). Fragments of different tracks never go into one call.
 
@@ -34,7 +35,8 @@ impl Packer {
         Self { max_bytes: max_bytes.max(MIN_BYTES), generation: 0, number: 0 }
     }
 
-    /// Messages that carry these fragments (or init segments) of one track, in order. Numbers run on from the call before and begin at 0 in each generation.
+    /// Messages that carry these fragments (or init segments) of one track, in order. Numbers run on from the call
+    /// before and begin at 0 in each generation.
     pub(crate) fn messages(&mut self, generation: u64, fragments: impl IntoIterator<Item = Bytes>) -> Vec<Packet> {
         if generation != self.generation {
             self.generation = generation;

@@ -1,6 +1,7 @@
 //! What is known of one run of ffmpeg: the configurations in force, and the samples that wait for its first generation.
 //!
-//! It decides what a keyframe is and when a generation can begin, and neither times nor numbers anything. What is held is bounded.
+//! It decides what a keyframe is and when a generation can begin, and neither times nor numbers anything. What is held
+//! is bounded.
 
 use std::collections::VecDeque;
 
@@ -88,7 +89,8 @@ impl Run {
         self.audio == tracks.audio
     }
 
-    /// Looks at a picture, and into it: adopts the configuration in it, and takes only IDR pictures for sync samples. `None` for one that is of no use.
+    /// Looks at a picture, and into it: adopts the configuration in it, and takes only IDR pictures for sync samples.
+    /// `None` for one that is of no use.
     pub(crate) fn inspect(&mut self, mut picture: Sample) -> Result<Option<Sample>, Error> {
         let Some(config) = &self.video else {
             return Ok(None);

@@ -1,9 +1,10 @@
 //! Times and numbers that go on over generations and workers.
 //!
-//! Cameras lose frames, set their clocks, and stop sending one track; ffmpeg repeats times that go backwards, and starts again from zero. What is published nevertheless
-//! only goes up, and keeps picture and sound together: [`VideoClock`] and [`AudioClock`] map one generation's source times to the timeline. Video
-//! follows its source as long as that is plausible and otherwise goes on at its own pace; audio follows video's
-//! mapping, since both tracks of a run share the source's clock.
+//! Cameras lose frames, set their clocks, and stop sending one track; ffmpeg repeats times that go backwards, and
+//! starts again from zero. What is published nevertheless only goes up, and keeps picture and sound together:
+//! [`VideoClock`] and [`AudioClock`] map one generation's source times to the timeline. Video follows its source as
+//! long as that is plausible and otherwise goes on at its own pace; audio follows video's mapping, since both tracks of
+//! a run share the source's clock.
 //!
 //! Nothing here reads a clock.
 
@@ -15,7 +16,8 @@ pub(crate) type Ticks = u64;
 const SECOND: i64 = VIDEO_TIMESCALE as i64;
 const MILLISECOND: i64 = SECOND / 1000;
 
-/// 2026-01-01T00:00:00Z in Unix milliseconds: the timeline's origin, so that a worker that knows nothing of the last one still continues upward.
+/// 2026-01-01T00:00:00Z in Unix milliseconds: the timeline's origin, so that a worker that knows nothing of the last
+/// one still continues upward.
 const EPOCH_MS: u64 = 1_767_225_600_000;
 
 /// A hole larger than this is not lost frames but a clock that was set.
@@ -54,8 +56,8 @@ pub(crate) fn first_sequence(unix_ms: u64) -> u32 {
     (unix_ms.saturating_sub(EPOCH_MS) / 1000 * 16) as u32
 }
 
-/// Where the next generation begins: at the end of video, or of the audio that was published if that is earlier, as a range that lacks a track
-/// stops the player. Audio that stopped long ago does not count.
+/// Where the next generation begins: at the end of video, or of the audio that was published if that is earlier, as a
+/// range that lacks a track stops the player. Audio that stopped long ago does not count.
 pub(crate) fn end(video: Ticks, audio: Option<Ticks>) -> Ticks {
     match audio {
         Some(audio) if audio + AUDIO_LAG >= video => video.min(audio),

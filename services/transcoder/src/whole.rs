@@ -1,7 +1,8 @@
 //! Collects the samples of a GOP, of both tracks, until they can be written as one fragment with true durations.
 //!
-//! That is what reply delivery sends: clients that append each message at once show nothing of finer fragments. Audio goes with the GOP during which it
-//! came, so that video never waits for it. Memory is bounded: a GOP that is too large or too long is written in pieces.
+//! That is what reply delivery sends: clients that append each message at once show nothing of finer fragments. Audio
+//! goes with the GOP during which it came, so that video never waits for it. Memory is bounded: a GOP that is too large
+//! or too long is written in pieces.
 
 use bytes::Bytes;
 

@@ -1,7 +1,7 @@
 //! What the codec configurations say: codec strings, picture size, sampling frequency; and what is in an access unit.
 //!
-//! A configuration that parses here is one that browsers decode; everything else is refused, so that it is transcoded. The bytes of
-//! a configuration are kept as they came and go into the init segment unchanged.
+//! A configuration that parses here is one that browsers decode; everything else is refused, so that it is transcoded.
+//! The bytes of a configuration are kept as they came and go into the init segment unchanged.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -78,8 +78,9 @@ impl Avc {
         format!("avc1.{:02X}{:02X}{:02X}", self.record[1], self.record[2], self.record[3])
     }
 
-    /// Looks into a sample. Cameras change resolution by parameter sets within a keyframe, of which ffmpeg, when it copies, tells
-    /// nothing else; only an unknown *sequence* parameter set counts as a change, as decoders take picture parameter sets from where they are.
+    /// Looks into a sample. Cameras change resolution by parameter sets within a keyframe, of which ffmpeg, when it
+    /// copies, tells nothing else; only an unknown *sequence* parameter set counts as a change, as decoders take
+    /// picture parameter sets from where they are.
     pub(crate) fn access_unit(&self, data: &Bytes) -> Result<AccessUnit, Error> {
         let (mut idr, mut sequence, mut picture) = (false, Vec::new(), Vec::new());
         let mut at = 0;
@@ -141,7 +142,8 @@ pub(crate) struct Aac {
     pub(crate) sample_rate: u32,
     /// Channels that are heard.
     pub(crate) channels: u32,
-    /// Sampling frequency of the coded core: the track's timescale. With spectral band replication half of `sample_rate`.
+    /// Sampling frequency of the coded core: the track's timescale. With spectral band replication half of
+    /// `sample_rate`.
     pub(crate) core_rate: u32,
     /// Samples of the core in a frame.
     pub(crate) frame_length: u32,

@@ -1,7 +1,7 @@
 //! Media fragments: `moof` and `mdat`, before them perhaps a `prft`.
 //!
-//! Every sample's bytes are copied once, into the message itself. Composition offsets are signed (`trun` version 1), decode times have 64 bits, and every duration is
-//! what the caller states.
+//! Every sample's bytes are copied once, into the message itself. Composition offsets are signed (`trun` version 1),
+//! decode times have 64 bits, and every duration is what the caller states.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

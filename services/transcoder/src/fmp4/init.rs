@@ -1,7 +1,7 @@
 //! Init segments: `ftyp` and a `moov` without samples.
 //!
-//! Nothing here states a duration, neither `mvhd` nor an `mehd`: a live stream has none, and players believe what they read. Edit lists are
-//! absent as well; all times are those of the fragments.
+//! Nothing here states a duration, neither `mvhd` nor an `mehd`: a live stream has none, and players believe what they
+//! read. Edit lists are absent as well; all times are those of the fragments.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

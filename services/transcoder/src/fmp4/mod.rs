@@ -1,8 +1,8 @@
 //! Writes fragmented MP4 (ISO/IEC 14496-12): init segments, media fragments, and the codec strings that go with them.
 //!
-//! We write it ourselves because ffmpeg's writer costs two frames of delay, and because timeline, numbering and stated durations
-//! decide how browsers behave. Everything here is a pure function of its arguments; which sample gets which time is
-//! decided in [`crate::timeline`] and [`crate::muxer`].
+//! We write it ourselves because ffmpeg's writer costs two frames of delay, and because timeline, numbering and stated
+//! durations decide how browsers behave. Everything here is a pure function of its arguments; which sample gets which
+//! time is decided in [`crate::timeline`] and [`crate::muxer`].
 
 mod bits;
 mod boxes;

@@ -41,6 +41,8 @@ fn the_shape_of_pixels_is_read() {
     assert_eq!(aspect(&["-vf", "setsar=12/11"]), Some((12, 11)));
     assert_eq!(aspect(&["-vf", "setsar=7/5"]), Some((7, 5)));
     assert_eq!(aspect(&["-vf", "setsar=0"]), None);
+    // So many zero bits in a row that the encoder has to insert an emulation prevention byte.
+    assert_eq!(aspect(&["-bsf:v", "h264_metadata=sample_aspect_ratio=256/1"]), Some((256, 1)));
 }
 
 #[test]
@@ -66,7 +68,8 @@ fn audio_configurations_are_read() {
     check(&[0x12, 0x14], "mp4a.40.2", 44_100, 44_100, 2, 960);
     // Frequency by value: 16,000 Hz.
     check(&[0x17, 0x80, 0x1f, 0x40, 0x08, 0x00], "mp4a.40.2", 16_000, 16_000, 1, 1024);
-    // HE-AAC: hierarchical; with a backward compatible extension it is, by name, its core; version 2 makes stereo of mono.
+    // HE-AAC: hierarchical; with a backward compatible extension it is, by name, its core; version 2 makes stereo of
+    // mono.
     check(&[0x2b, 0x09, 0x88, 0x00], "mp4a.40.5", 48_000, 24_000, 1, 1024);
     check(&[0x13, 0x08, 0x56, 0xe5, 0x98], "mp4a.40.2", 24_000, 24_000, 1, 1024);
     check(&[0xeb, 0x09, 0x88, 0x00], "mp4a.40.29", 48_000, 24_000, 2, 1024);
@@ -190,10 +193,14 @@ proptest! {
     }
 
     #[test]
-    fn random_samples_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80), unit in proptest::collection::vec(any::<u8>(), 0..40)) {
+    fn random_samples_never_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..80),
+        unit in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
         let avc = Avc::parse(record().into()).expect("supported");
         let _ = avc.access_unit(&bytes.into());
-        let sets: Vec<u8> = [&[0, 0, 0, unit.len() as u8 + 1, 0x67][..], &unit, &[0, 0, 0, 1, 0x68, 0, 0, 0, 1, 0x65]].concat();
-        let _ = avc.access_unit(&sets.into());
+        let others = [0, 0, 0, 1, 0x68, 0, 0, 0, 1, 0x65];
+        let sets = [&[0, 0, 0, unit.len() as u8 + 1, 0x67][..], &unit, &others].concat();
+        let _ = avc.access_unit(&Bytes::from(sets));
     }
 }

@@ -55,13 +55,13 @@ fn who_joins_gets_init_segments_and_the_gop_so_far() {
         audio(2, 21),
         audio(3, 43),
         audio(4, 64),
-        video(3, true, 80),
         audio(5, 85),
+        video(3, true, 80),
         video(4, false, 120),
         audio(6, 107),
     ];
     let gop = gop(beginning.into_iter().chain(media));
-    // Audio 4 sounds on into the second GOP.
+    // Audio 4 sounds on into the second GOP, and audio 5 came before its keyframe.
     let expected = ["Video init", "Audio init", "Video 3, Video 4", "Audio 4, Audio 5, Audio 6"];
     assert_eq!(burst(&gop, false), expected);
     assert_eq!(burst(&gop, true), ["Video init", "Video 3, Video 4"]);

@@ -151,8 +151,13 @@ fn another_resolution_within_the_stream_is_a_new_generation() {
 fn a_stale_announcement_is_overruled_by_the_first_keyframe() {
     // Cameras whose SDP has other parameter sets than their stream.
     let in_band = fixture::video("480x270", "1", &["-profile:v", "baseline", "-bsf:v", "dump_extra=freq=keyframe"]);
-    let video: Vec<_> = [config()].into_iter().chain(fixture::items(&in_band).into_iter().skip(1)).collect();
-    let outputs = mux(&video, &[]);
+    let mut video = fixture::items(&in_band);
+    video[0] = config();
+    // Said again, it does not count either.
+    video.insert(6, config());
+    let mut muxer = muxer();
+    muxer.begin(NOW_MS, false);
+    let outputs: Vec<_> = video.into_iter().flat_map(|item| muxer.push(item, 0).expect("muxable")).collect();
     let [media] = &generations(&outputs)[..] else { panic!("one generation") };
     assert_eq!((media.video.width, media.video.height), (480, 270));
     assert_eq!(live(&outputs, Track::Video).len(), 25);

@@ -86,6 +86,25 @@ fn b_frames_are_read() {
 }
 
 #[test]
+fn sound_and_picture_stay_together_when_their_times_begin_before_zero() {
+    // B-frames and the encoder's priming do that; each pipe would be shifted by itself if ffmpeg were let.
+    let common = ["-t", "1", "-avoid_negative_ts", "disabled"];
+    let picture =
+        ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-c:v", "libx264", "-bf", "2", "-b_strategy", "0"];
+    let sound = ["-f", "lavfi", "-i", "sine=sample_rate=48000", "-c:a", "aac"];
+    let pixels = ["-pix_fmt", "yuv420p"];
+    let video = fixture::items(&fixture::flv(&[&picture[..], &pixels, &common].concat()));
+    let audio = fixture::items(&fixture::flv(&[&sound[..], &common].concat()));
+    let first = |items: &[Item]| fixture::samples(items)[0].clone();
+    assert_eq!((first(&video).dts_ms, first(&video).cts_ms, first(&audio).dts_ms), (-80, 80, -21));
+
+    let probe = fixture::probe(&reply(&mux(&video, &audio)));
+    let shown = fixture::packets(&probe, "video", "pts")[0] * 1000 / 90_000;
+    let heard = fixture::packets(&probe, "audio", "pts")[1] * 1000 / 48_000;
+    assert!((shown - heard).abs() <= 1, "both at zero: {shown} {heard}");
+}
+
+#[test]
 fn durations_of_whole_gops_add_up() {
     let probe = fixture::probe(&reply(&mux(&fixture::plain_video(), &fixture::plain_audio())));
     for (kind, length) in [("video", 50 * 3600), ("audio", 0)] {
