@@ -23,27 +23,31 @@ describe('backoff', () => {
 });
 
 describe('worker clock', () => {
-  test('the least late tick is the nearest to the truth', () => {
+  test('the least late stamp is the nearest to the truth', () => {
     const clock = new WorkerClock();
     expect(clock.age(0, 0)).toBeUndefined();
-    for (const delay of [80, 5, 40]) clock.observe('w', 1000, 1000 + 250 + delay);
+    for (const delay of [80, 5, 40]) clock.observe(1000, 1000 + 250 + delay);
     expect(clock.offset).toBe(255);
     expect(clock.age(2000, 2300)).toBe(45);
   });
 
   test('another worker has another clock', () => {
     const clock = new WorkerClock();
-    clock.observe('a', 0, 10);
-    clock.observe('b', 0, 500);
+    clock.follow('a');
+    clock.observe(0, 10);
+    clock.follow('a');
+    expect(clock.offset).toBe(10);
+    clock.follow('b');
+    clock.observe(0, 500);
     expect(clock.offset).toBe(500);
   });
 
   test('what it learnt fades in five minutes, for clocks drift', () => {
     const clock = new WorkerClock();
-    clock.observe('w', 0, 0);
-    for (let at = 1000; at < 300_000; at += 1000) clock.observe('w', at - 20, at);
+    clock.observe(0, 0);
+    for (let at = 1000; at < 300_000; at += 1000) clock.observe(at - 20, at);
     expect(clock.offset).toBe(0);
-    for (let at = 300_000; at < 340_000; at += 1000) clock.observe('w', at - 20, at);
+    for (let at = 300_000; at < 340_000; at += 1000) clock.observe(at - 20, at);
     expect(clock.offset).toBe(20);
   });
 });

@@ -8,6 +8,8 @@ const calm: Situation = {
   buffered: [{ start: 90, end: 100.4 }],
   edge: 100,
   landing: 50,
+  preroll: 0,
+  live: true,
   catchUp: false,
 };
 
@@ -16,6 +18,8 @@ const rows: [string, Partial<Situation>, string][] = [
   ['nothing is buffered', { buffered: [] }, 'stay'],
   ['nothing was appended', { edge: undefined }, 'stay'],
   ['before the first seek', { currentTime: 0 }, 'outside 99.95'],
+  ['the first picture of a catch-up is its keyframe', { currentTime: 0, live: false }, 'outside 90.001'],
+  ['the edge moves on while the decoder works', { currentTime: 0, preroll: 200 }, 'outside 100.15'],
   ['what is buffered begins after the landing point', { currentTime: 0, buffered: [{ start: 99.99, end: 100.4 }] }, 'outside 99.991'],
   ['the front was trimmed away under a paused picture', { currentTime: 80 }, 'outside 99.95'],
   ['between two ranges', { currentTime: 95, buffered: [{ start: 90, end: 94 }, { start: 98, end: 100.4 }] }, 'gap 99.95'],

@@ -88,6 +88,7 @@ test('status: state, worker, and the error that ended it', () => {
     state: 'restarting',
     worker: 'w',
     generation: 3,
+    time: undefined,
     error: undefined,
   });
   const ended = readStatus(encode({ state: 'ended', error: 'removed', code: 'not_allowed' }));

@@ -38,10 +38,13 @@ export class MqttVideoElement extends HTMLElement {
   readonly video = document.createElement('video');
   private readonly still = document.createElement('canvas');
   private readonly message = document.createElement('div');
+  /** What a screen reader says; a host with aria-live="off" keeps it quiet. */
+  private readonly announcer = document.createElement('p');
   private readonly overlayList = document.createElement('dl');
   private player: Player | undefined;
   /** What failed before there was a player. */
   private early: PlayerError | undefined;
+  private told: StateDetail | undefined;
   private wanted = false;
   private restartQueued = false;
   private readonly onHide = (): void => this.player?.close();
@@ -60,12 +63,13 @@ export class MqttVideoElement extends HTMLElement {
     this.still.hidden = true;
     this.message.className = 'message';
     this.message.part.add('message');
-    this.message.setAttribute('role', 'status');
+    this.announcer.className = 'announcer';
+    this.announcer.setAttribute('role', 'status');
     this.message.hidden = true;
     this.overlayList.className = 'overlay';
     this.overlayList.part.add('overlay');
     this.overlayList.hidden = true;
-    root.append(this.video, this.still, this.message, this.overlayList);
+    root.append(this.video, this.still, this.message, this.overlayList, this.announcer);
   }
 
   get state(): PlayerState {
@@ -98,6 +102,7 @@ export class MqttVideoElement extends HTMLElement {
   }
 
   connectedCallback(): void {
+    this.announcer.setAttribute('aria-live', this.getAttribute('aria-live') ?? 'polite');
     addEventListener('pagehide', this.onHide);
     addEventListener('pageshow', this.onShow);
     if (this.hasAttribute('autoplay') && this.target) this.play();
@@ -199,7 +204,6 @@ export class MqttVideoElement extends HTMLElement {
     });
     player.events.on('swap', () => this.keepPicture());
     player.play();
-    this.tell();
   }
 
   private dismiss(): void {
@@ -223,8 +227,11 @@ export class MqttVideoElement extends HTMLElement {
   private tell(): void {
     const { state, error } = this;
     const text = stateWords(state, error);
+    if (state === this.told?.state && text === this.told.text && error?.code === this.told.error?.code) return;
+    this.told = { state, text, error };
+    this.announcer.textContent = text;
     this.drawMessage(text);
-    this.send('statechange', { state, text, error });
+    this.send('statechange', this.told);
   }
 
   private drawMessage(text: string): void {
@@ -235,7 +242,9 @@ export class MqttVideoElement extends HTMLElement {
       return;
     }
     const hasPicture = (this.stats?.decodedFrames ?? 0) > 0;
-    this.message.classList.toggle('corner', hasPicture && state !== 'failed');
+    const aside = hasPicture && state !== 'failed';
+    this.message.classList.toggle('corner', aside);
+    this.message.part.toggle('notice', aside);
     const parts: HTMLElement[] = [];
     if (state !== 'failed') parts.push(element('div', 'spinner', ''));
     parts.push(element('p', 'title', text));

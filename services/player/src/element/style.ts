@@ -18,6 +18,14 @@ video, canvas {
   object-fit: contain;
 }
 [hidden] { display: none !important; }
+.announcer {
+  position: absolute;
+  width: 1px;
+  height: 1px;
+  margin: 0;
+  overflow: hidden;
+  clip-path: inset(50%);
+}
 .message {
   position: absolute;
   inset: 0;

@@ -1,6 +1,6 @@
-// What the worker's clock says now, learnt from the wall clock that each tick carries.
+// What the worker's clock says now, learnt from the stamps that arrive: of ticks, of states, of live fragments.
 //
-// A tick arrives late, never early, so the smallest difference seen is the nearest to the truth: the offset between the
+// A stamp arrives late, never early, so the smallest difference seen is the nearest to the truth: the offset between the
 // clocks plus the shortest way through the broker. That shortest way is therefore missing from latencies that are
 // computed with it; nothing that one side alone can measure tells it apart from the offset.
 
@@ -11,12 +11,15 @@ export class WorkerClock {
   private buckets: { since: number; min: number }[] = [];
   private worker: string | undefined;
 
-  /** Takes a tick: the worker's time in it, and when it arrived by our clock; both Unix milliseconds. */
-  observe(worker: string, workerTime: number, arrived: number): void {
-    if (worker !== this.worker) {
-      this.worker = worker;
-      this.buckets = [];
-    }
+  /** Whose clock it is from now on. */
+  follow(worker: string): void {
+    if (worker === this.worker) return;
+    this.worker = worker;
+    this.forget();
+  }
+
+  /** Takes a stamp: the worker's time, and when it arrived by our clock; both Unix milliseconds. */
+  observe(workerTime: number, arrived: number): void {
     const difference = arrived - workerTime;
     const last = this.buckets.at(-1);
     if (last && arrived - last.since < BUCKET_MS && arrived >= last.since) {
@@ -33,7 +36,7 @@ export class WorkerClock {
     this.buckets = [];
   }
 
-  /** Our clock minus the worker's, milliseconds; undefined until a tick came. */
+  /** Our clock minus the worker's, milliseconds; undefined until a stamp came. */
   get offset(): number | undefined {
     if (this.buckets.length === 0) return undefined;
     return Math.min(...this.buckets.map((bucket) => bucket.min));

@@ -46,7 +46,7 @@ export class Connection {
   readonly events = new Emitter<ConnectionEvents>();
   private client: MqttClient | undefined;
   private readonly routes = new Map<string, Set<Route>>();
-  private readonly backoff = new Backoff({ min: 500, max: 15_000 });
+  private readonly backoff = new Backoff({ min: 500, max: 8000 });
   private timer: ReturnType<typeof setTimeout> | undefined;
   private isUp = false;
   private closed = false;
@@ -99,12 +99,24 @@ export class Connection {
         if (error) reject(new PlayerError('broker_unreachable', error.message));
         else resolve({ heard: !this.unheard.delete((packet as { messageId?: number } | undefined)?.messageId ?? 0) });
       });
+      this.flush();
     });
   }
 
   /** Publishes with QoS 0, as far as the connection takes it. */
   mention(topic: string, payload: string): void {
-    if (this.isUp) this.client?.publish(topic, payload, { qos: 0, properties: { contentType: 'application/json' } });
+    if (!this.isUp) return;
+    this.client?.publish(topic, payload, { qos: 0, properties: { contentType: 'application/json' } });
+    this.flush();
+  }
+
+  /**
+   * Hands what was sent to the browser now. mqtt.js collects packets until its next turn, which costs milliseconds, and on
+   * a page that is being closed never comes.
+   */
+  private flush(): void {
+    const stream = this.client?.stream;
+    while (stream && stream.writableCorked > 0) stream.uncork();
   }
 
   /** Drops the connection with all that is under way on it, and makes a new one. */
@@ -195,8 +207,10 @@ export class Connection {
     const topics = routes.map((route) => route.topic);
     this.client?.subscribe(Object.fromEntries(routes.map(({ topic, qos }) => [topic, { qos }])), (error) => {
       // Without a SUBACK the connection went away before the answer, and the next one subscribes anew.
-      if (!error || !('packet' in error) || !error.packet) return;
-      this.events.emit('refused', { topics, error: new PlayerError('broker_refused', error.message) });
+      const granted = (error as { packet?: { granted?: unknown[] } } | null)?.packet?.granted;
+      if (!error || !granted) return;
+      const refused = topics.filter((_, index) => Number(granted[index]) >= 0x80);
+      this.events.emit('refused', { topics: refused, error: new PlayerError('broker_refused', error.message) });
     });
   }
 
@@ -209,7 +223,9 @@ export class Connection {
         gone.push(route.topic);
       }
     }
-    if (this.isUp && gone.length > 0) this.client?.unsubscribe(gone);
+    if (!this.isUp || gone.length === 0) return;
+    this.client?.unsubscribe(gone);
+    this.flush();
   }
 }
 

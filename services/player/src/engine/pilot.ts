@@ -10,6 +10,17 @@ export interface PilotEvents {
   seeked(why: SeekReason): void;
 }
 
+export interface LiveEdge {
+  /** Decode time of the newest frame plus one frame, seconds. */
+  readonly time: number;
+  /** Milliseconds that a frame lasts. */
+  readonly frameMs: number;
+  /** Frames since the last keyframe: what a decoder must work through to get here. */
+  readonly depth: number;
+  /** True once the catch-up is complete, so that the edge is the live one. */
+  readonly live: boolean;
+}
+
 export interface StallCounts {
   stalls: number;
   rebufferMs: number;
@@ -17,6 +28,10 @@ export interface StallCounts {
 
 /** Setting the rate is not free; smaller steps cannot be told apart. */
 const RATE_STEP = 0.005;
+/** What decoding a frame costs at least, measured; a guess too low costs a short chase, one too high a short wait. */
+const DECODE_MS = 1;
+/** Landing beyond the newest frame works within the duration that it states. */
+const MOST_PREROLL_MS = 350;
 /** A seek that takes longer is stuck itself. */
 const SEEK_MS = 3000;
 /** Backlogs drain in steps; each seek decodes from a keyframe on. */
@@ -25,8 +40,7 @@ const CATCH_UP_SPACING_MS = 300;
 export class Pilot {
   readonly counts: StallCounts = { stalls: 0, rebufferMs: 0 };
   private readonly law: LiveEdgeLaw;
-  private edge: number | undefined;
-  private frameMs = 33;
+  private edge: LiveEdge | undefined;
   private seekAt = -Infinity;
   private time = -1;
   private movedAt = 0;
@@ -50,7 +64,7 @@ export class Pilot {
 
   /** Milliseconds between the playhead and the live edge. */
   get margin(): number | undefined {
-    return this.edge === undefined ? undefined : (this.edge - this.video.currentTime) * 1000;
+    return this.edge && (this.edge.time - this.video.currentTime) * 1000;
   }
 
   get stalling(): boolean {
@@ -62,9 +76,16 @@ export class Pilot {
     this.started = true;
   }
 
-  /** Video is about to be appended; the edge is still the one before it. */
-  beforeAppend(now: number): void {
+  /**
+   * Video is about to be appended; the edge is still the one before it.
+   * @param follows false after a hole: the wait for it says nothing about the network's pace
+   */
+  beforeAppend(now: number, follows: boolean): void {
     const { margin } = this;
+    if (!follows) {
+      this.law.jumped();
+      return;
+    }
     if (margin === undefined || !this.started || this.video.paused || this.isSeeking(now)) return;
     const verdict = this.law.observe(now, margin);
     if (!verdict) return;
@@ -72,10 +93,9 @@ export class Pilot {
     else if (Math.abs(this.video.playbackRate - verdict.rate) > RATE_STEP) this.video.playbackRate = verdict.rate;
   }
 
-  /** The live edge has moved: seconds, and milliseconds that a frame lasts. */
-  edgeAt(edge: number | undefined, frameMs: number): void {
+  /** The live edge has moved. */
+  edgeAt(edge: LiveEdge): void {
     this.edge = edge;
-    this.frameMs = frameMs;
   }
 
   /** For this long, being behind is worth a seek: the page was blocked or hidden, or a catch-up is complete. */
@@ -95,13 +115,16 @@ export class Pilot {
       this.movedAt = now;
       return;
     }
+    const { edge } = this;
     const decision = decide({
       now,
       currentTime,
       standingSince: video.paused || video.ended ? now : this.movedAt,
       buffered,
-      edge: this.edge,
-      landing: this.law.target + this.frameMs,
+      edge: edge?.time,
+      landing: this.law.target + (edge?.frameMs ?? 0),
+      preroll: Math.min(MOST_PREROLL_MS, (edge?.depth ?? 0) * DECODE_MS),
+      live: edge?.live ?? false,
       catchUp: now <= this.catchUpUntil && now - this.seekAt > CATCH_UP_SPACING_MS,
     });
     if (decision.kind === 'stay') return;
@@ -119,7 +142,7 @@ export class Pilot {
     this.ticked = now;
     const { edge, video } = this;
     const stands =
-      this.started && edge !== undefined && !video.paused && stalled(edge, video.currentTime, now - this.movedAt);
+      this.started && edge !== undefined && !video.paused && stalled(edge.time, video.currentTime, now - this.movedAt);
     if (!stands) {
       this.inStall = false;
       return;

@@ -65,7 +65,16 @@ export class Player {
   private readonly clock = new WorkerClock();
   private readonly latencies = new Percentiles();
   private latency: number | undefined;
-  private readonly totals: Totals = { stalls: 0, rebufferMs: 0, reconnects: 0, decoderErrors: 0, gaps: 0, lostMessages: 0 };
+  private readonly totals: Totals = {
+    stalls: 0,
+    rebufferMs: 0,
+    reconnects: 0,
+    decoderErrors: 0,
+    gaps: 0,
+    lostMessages: 0,
+    decodedFrames: 0,
+    droppedFrames: 0,
+  };
   private readonly brokenAt: number[] = [];
   private startedAt = 0;
   private firstFrameMs: number | undefined;
@@ -110,7 +119,8 @@ export class Player {
     this.audioIsSilent = false;
     const { sitting } = this;
     if (!sitting) return;
-    if (!muted && sitting.described?.audio && !sitting.tracks.includes('audio')) this.seat();
+    // Video alone starts sooner and stays nearer to the live edge, so muting is a change of tracks as well.
+    if (sitting.described?.audio && sitting.tracks.includes('audio') === muted) this.seat();
   }
 
   get stats(): PlayerStats {
@@ -143,7 +153,7 @@ export class Player {
     this.cleanup = [
       events.on('up', () => this.onUp()),
       events.on('down', (error) => this.onDown(error)),
-      events.on('refused', ({ error }) => this.sitting?.refused(error)),
+      events.on('refused', ({ topics, error }) => this.sitting?.unsubscribed(topics, error)),
       listen(document, 'visibilitychange', () => this.onVisible()),
       listen(this.video, 'play', () => this.sitting?.pilot.catchUp(performance.now(), 1000)),
       listen(this.video, 'error', () => this.onBroken(this.video.error)),
@@ -181,13 +191,14 @@ export class Player {
   private seat(): void {
     const source = mediaSourceClass();
     if (!this.lease || !source) return;
+    const known = this.sitting?.described;
     if (this.sitting) {
       this.events.emit('swap', undefined);
       this.absorb();
       this.sitting.close();
+      this.sitting = undefined;
     }
     this.frameIsUp = false;
-    const known = this.sitting?.described;
     const audio = !this.isMuted && !this.audioIsSilent && (known === undefined || known.audio !== undefined);
     const { target, profile, token } = this.options;
     const wanted: Wanted = { target, profile, token, session: this.session };
@@ -347,10 +358,12 @@ export class Player {
     const { sitting } = this;
     if (!sitting) return;
     const { phase } = sitting.supervisor;
-    if (phase.kind === 'failed' || phase.kind === 'waiting') this.fault(phase.error);
-    else if (this.connectionError) this.fault(this.connectionError);
-    else this.lastError = undefined;
+    const ended = phase.kind === 'failed' || phase.kind === 'waiting';
+    const error = ended ? phase.error : this.connectionError;
+    const isNew = error !== this.lastError;
+    this.lastError = error;
     this.enter(this.stateOf(sitting));
+    if (error && isNew) this.events.emit('error', error);
   }
 
   private stateOf(sitting: Sitting): PlayerState {
@@ -366,14 +379,9 @@ export class Player {
         return this.frameIsUp ? 'reconnecting' : 'starting';
       case 'playing':
         if (phase.job === 'restarting') return 'restarting';
+        if (phase.job === 'starting' && this.frameIsUp) return 'restarting';
         return this.frameIsUp ? 'playing' : 'starting';
     }
-  }
-
-  private fault(error: PlayerError): void {
-    if (error === this.lastError) return;
-    this.lastError = error;
-    this.events.emit('error', error);
   }
 
   private enter(state: PlayerState): void {
@@ -386,12 +394,15 @@ export class Player {
     const { totals, sitting } = this;
     if (!sitting) return totals;
     const { pilot, intake } = sitting;
+    const quality = this.video.getVideoPlaybackQuality();
     return {
       ...totals,
       stalls: totals.stalls + pilot.counts.stalls,
       rebufferMs: totals.rebufferMs + pilot.counts.rebufferMs,
       gaps: totals.gaps + intake.counts.gaps,
       lostMessages: totals.lostMessages + intake.counts.lostMessages,
+      decodedFrames: totals.decodedFrames + quality.totalVideoFrames,
+      droppedFrames: totals.droppedFrames + quality.droppedVideoFrames,
     };
   }
 

@@ -21,6 +21,10 @@ export interface Situation {
   readonly edge: number | undefined;
   /** Where to land behind the edge, milliseconds. */
   readonly landing: number;
+  /** How long the decoder will need from the keyframe to there, while the edge moves on; milliseconds. */
+  readonly preroll: number;
+  /** False while the catch-up comes in: the edge is that of the past, and what matters is a first picture. */
+  readonly live: boolean;
   /** True: the page was blocked or hidden, or the catch-up is complete; being behind is no fault of the network. */
   readonly catchUp: boolean;
 }
@@ -43,7 +47,9 @@ const INSIDE_S = 0.001;
 export function decide(s: Situation): Decision {
   const last = s.buffered.at(-1);
   if (!last || s.edge === undefined) return STAY;
-  const landing = Math.max(last.start + INSIDE_S, s.edge - s.landing / 1000);
+  const landing = s.live
+    ? Math.max(last.start + INSIDE_S, s.edge - (s.landing - s.preroll) / 1000)
+    : last.start + INSIDE_S;
   const inside = s.buffered.find((range) => s.currentTime >= range.start - SEAM_S && s.currentTime < range.end);
   // Before the first seek, or in data that was trimmed away.
   if (!inside && s.currentTime < last.start) {

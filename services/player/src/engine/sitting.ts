@@ -78,6 +78,7 @@ export class Sitting {
   private readonly timescales: Record<TrackName, number> = { video: 90_000, audio: 48_000 };
   private readonly freshness = new Freshness();
   private keyframes: number[] = [];
+  private depth = 0;
   private wasFlowing = false;
   private connectionIsNew = true;
   private lastAudio: number | undefined;
@@ -138,6 +139,11 @@ export class Sitting {
   refused(error: PlayerError): void {
     this.supervisor.refused(error, performance.now());
     this.events.changed();
+  }
+
+  /** The broker does not let us subscribe to these. */
+  unsubscribed(topics: readonly string[], error: PlayerError): void {
+    if (topics.some((topic) => this.viewing.listensTo(topic))) this.refused(error);
   }
 
   /** Asks again what the stream is made of, while it plays. */
@@ -226,6 +232,10 @@ export class Sitting {
   private onStatus(status: Status): void {
     const now = performance.now();
     this.status = status;
+    if (status.time !== undefined && status.worker !== undefined) {
+      this.plan.clock.follow(status.worker);
+      this.plan.clock.observe(status.time, Date.now());
+    }
     this.supervisor.heard(status.state, now);
     if (status.state === 'ended') this.refused(status.error ?? new PlayerError('draining', 'the stream has ended'));
     else this.events.changed();
@@ -233,7 +243,8 @@ export class Sitting {
 
   private onTick(tick: Tick): void {
     this.lastTick = tick;
-    this.plan.clock.observe(tick.worker, tick.time, Date.now());
+    this.plan.clock.follow(tick.worker);
+    this.plan.clock.observe(tick.time, Date.now());
     this.supervisor.heard(tick.state, performance.now());
     this.events.changed();
   }
@@ -259,6 +270,8 @@ export class Sitting {
         this.picture = { ...this.picture, codec: header?.codec ?? this.picture.codec, ...header?.size };
         const first = this.generation === undefined;
         this.generation = step.generation;
+        // Perhaps of another worker, with another clock.
+        if (!first) this.plan.clock.forget();
         this.events.generation(step.generation, first);
       }
       this.sink.appendInit(track, step.segment);
@@ -266,7 +279,7 @@ export class Sitting {
     }
     if (track === 'video') {
       this.supervisor.media(now);
-      this.pilot.beforeAppend(now);
+      this.pilot.beforeAppend(now, step.follows);
       if (origin === 'live') this.checkAge(now, step.segment);
     } else {
       this.lastAudio = now;
@@ -283,16 +296,27 @@ export class Sitting {
     if (track === 'video') {
       const shown = first + segment.compositionOffset / timescale;
       if (segment.capturedAt !== undefined) this.captureTimes.add(shown, segment.capturedAt);
-      if (segment.sync) this.keyframes.push(shown);
+      this.depth += segment.samples;
+      if (segment.sync) {
+        this.keyframes.push(shown);
+        this.depth = segment.samples;
+      }
     }
     const edges = this.tracks.map((name) => this.cadences[name].edge);
-    const edge = edges.every((value) => value !== undefined) ? Math.min(...edges) : undefined;
-    this.pilot.edgeAt(edge, this.frameDuration * 1000);
+    if (!edges.every((value) => value !== undefined)) return;
+    this.pilot.edgeAt({
+      time: Math.min(...edges),
+      frameMs: this.frameDuration * 1000,
+      depth: this.depth,
+      live: this.intake.flowing,
+    });
   }
 
   private checkAge(now: number, segment: MediaFragment): void {
     if (segment.capturedAt === undefined) return;
-    const age = this.plan.clock.age(segment.capturedAt, Date.now());
+    const { clock } = this.plan;
+    clock.observe(segment.capturedAt, Date.now());
+    const age = clock.age(segment.capturedAt, Date.now());
     if (age !== undefined && this.freshness.observe(now, age)) {
       this.freshness.reset();
       this.plan.connection.reset();

@@ -13,7 +13,13 @@ export type Origin = 'catch-up' | 'live';
 
 export type Step =
   | { readonly kind: 'init'; readonly generation: number; readonly segment: InitSegment }
-  | { readonly kind: 'media'; readonly generation: number; readonly segment: MediaFragment };
+  | {
+      readonly kind: 'media';
+      readonly generation: number;
+      readonly segment: MediaFragment;
+      /** True: nothing is missing between it and the one before. */
+      readonly follows: boolean;
+    };
 
 export interface SpliceCounts {
   /** Holes in the numbering of the live topic. */
@@ -158,7 +164,8 @@ export class Splice {
   }
 
   private emit(generation: number, segment: MediaFragment): Step {
+    const follows = this.last !== undefined && segment.sequence === this.last + 1;
     this.last = segment.sequence;
-    return { kind: 'media', generation, segment };
+    return { kind: 'media', generation, segment, follows };
   }
 }

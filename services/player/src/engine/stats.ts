@@ -19,6 +19,8 @@ export interface Totals {
   decoderErrors: number;
   gaps: number;
   lostMessages: number;
+  decodedFrames: number;
+  droppedFrames: number;
 }
 
 export interface PlayerStats extends Readonly<Totals> {
@@ -47,8 +49,6 @@ export interface PlayerStats extends Readonly<Totals> {
   readonly currentTime: number;
   /** From play() to the first frame, milliseconds. */
   readonly firstFrameMs: number | undefined;
-  readonly decodedFrames: number;
-  readonly droppedFrames: number;
   readonly restarts: number | undefined;
   readonly error: { readonly code: string; readonly title: string; readonly advice: string; readonly detail: string } | undefined;
 }
@@ -63,7 +63,6 @@ export interface Inputs {
 
 export function snapshot({ player, sitting, totals, latencyMs, firstFrameMs }: Inputs): PlayerStats {
   const { video, error } = player;
-  const quality = video.getVideoPlaybackQuality();
   const described = sitting?.described;
   const frame = sitting?.frameDuration;
   return {
@@ -88,8 +87,6 @@ export function snapshot({ player, sitting, totals, latencyMs, firstFrameMs }: I
     playbackRate: video.playbackRate,
     currentTime: video.currentTime,
     firstFrameMs: firstFrameMs === undefined ? undefined : Math.round(firstFrameMs),
-    decodedFrames: quality.totalVideoFrames,
-    droppedFrames: quality.droppedVideoFrames,
     restarts: sitting?.lastTick?.restarts,
     error: error && { code: error.code, title: error.advice.title, advice: error.advice.advice, detail: error.detail },
   };

@@ -70,6 +70,11 @@ export class Viewing {
     return this.connection.publish(`${this.prefix}/play`, playRequest(this.wanted, this.replyTopic, this.tracks));
   }
 
+  listensTo(topic: string): boolean {
+    const roots = [this.replyTopic, this.media?.liveTopic];
+    return roots.some((root) => root !== undefined && (topic === root || topic.startsWith(`${root}/`)));
+  }
+
   /** Leaves: unsubscribes first, so that nothing that is still under way arrives, then tells the service. Idempotent. */
   close(): void {
     if (this.closed) return;

@@ -35,6 +35,7 @@ export interface Status {
   readonly state: JobState;
   readonly worker: string | undefined;
   readonly generation: number | undefined;
+  readonly time: number | undefined;
   readonly error: PlayerError | undefined;
 }
 
@@ -97,7 +98,7 @@ export function readStatus(payload: Uint8Array): Status | undefined {
   const error = readError(json);
   const state = readState(json['state']) ?? (error ? 'ended' : undefined);
   if (!state) return undefined;
-  return { state, worker: text(json['worker']), generation: number(json['generation']), error };
+  return { state, worker: text(json['worker']), generation: number(json['generation']), time: number(json['time']), error };
 }
 
 export function readTick(payload: Uint8Array): Tick | undefined {

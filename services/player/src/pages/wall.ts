@@ -64,6 +64,8 @@ function makeTile(name: string): Tile {
   if (profile) video.setAttribute('profile', profile);
   const token = params.get('token');
   if (token) video.setAttribute('token', token);
+  // The tally speaks for all of them.
+  video.setAttribute('aria-live', 'off');
   video.toggleAttribute('muted', true);
   video.toggleAttribute('autoplay', true);
   video.overlay = overlay;
