@@ -1,0 +1,150 @@
+//! Everything that can be configured, each with its one default.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgMatches, Command, FromArgMatches, Parser};
+
+/// Runs one ffmpeg for each stream and publishes fragmented MP4 to the broker.
+#[derive(Debug, Clone, Parser)]
+#[command(version, about)]
+#[group(skip)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) log: Ungrouped<runtime::log::Args>,
+    #[command(flatten)]
+    pub(crate) broker: Ungrouped<runtime::broker::Args>,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+    #[command(flatten)]
+    pub(crate) streams: StreamArgs,
+    #[command(flatten)]
+    pub(crate) delivery: DeliveryArgs,
+}
+
+/// Where the gatekeeper finds the worker.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Service")]
+pub(crate) struct ServiceArgs {
+    /// Address of the gRPC service; port 0 takes any that is free.
+    #[arg(long, env = "MQTT_VIDEO_GRPC", default_value = "0.0.0.0:50051")]
+    pub(crate) grpc: SocketAddr,
+    /// Address of /live, /ready and /metrics; port 0 takes any that is free.
+    #[arg(long, env = "MQTT_VIDEO_HTTP", default_value = "0.0.0.0:9100")]
+    pub(crate) http: SocketAddr,
+    /// Name of this worker, unique in the pool; default: the host's name, which on Kubernetes is the pod's.
+    #[arg(long, env = "MQTT_VIDEO_NAME")]
+    pub(crate) name: Option<String>,
+    /// PEM file with the certificate that the gRPC service shows; default: no TLS.
+    #[arg(long, env = "MQTT_VIDEO_TLS_CERT", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[arg(long, env = "MQTT_VIDEO_TLS_KEY", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// PEM file with the authorities that sign the gatekeepers' certificates; whoever has none is refused.
+    #[arg(long, env = "MQTT_VIDEO_TLS_CLIENT_CA", requires = "tls_cert")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+}
+
+/// How streams are run.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Streams")]
+pub(crate) struct StreamArgs {
+    /// Streams that run at once at most.
+    #[arg(long, env = "MQTT_VIDEO_MAX_STREAMS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_streams: u16,
+    /// The ffmpeg program: a path, or a name that is looked for in PATH.
+    #[arg(long, env = "MQTT_VIDEO_FFMPEG", default_value = "ffmpeg")]
+    pub(crate) ffmpeg: PathBuf,
+    /// How long a stream stays warm that nobody watches.
+    #[arg(long, env = "MQTT_VIDEO_LINGER", default_value = "10s", value_parser = duration)]
+    pub(crate) linger: Duration,
+    /// How long a source may be silent on the network before the attempt counts as failed.
+    #[arg(long, env = "MQTT_VIDEO_SOURCE_TIMEOUT", default_value = "5s", value_parser = duration)]
+    pub(crate) source_timeout: Duration,
+    /// How long a stream may give no picture before ffmpeg is restarted.
+    #[arg(long, env = "MQTT_VIDEO_STALL_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub(crate) stall_timeout: Duration,
+    /// How long a worker that is asked to end goes on serving streams that still have viewers, so that they can be moved.
+    #[arg(long, env = "MQTT_VIDEO_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
+    pub(crate) drain_timeout: Duration,
+}
+
+/// How media reaches viewers.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Delivery")]
+pub(crate) struct DeliveryArgs {
+    /// Largest payload of live and catch-up messages in bytes. The default suits WebSocket listeners that send 4 KB a
+    /// turn, as that of mosquitto 2.0 does; brokers without the limit work less with larger messages.
+    #[arg(long, env = "MQTT_VIDEO_MAX_MESSAGE_BYTES", default_value_t = 3900, value_parser = clap::value_parser!(u32).range(512..=1_000_000))]
+    pub(crate) max_message_bytes: u32,
+    /// Publish a byte every 5 ms after each whole-GOP message, which keeps the loop of such a broker turning.
+    #[arg(long, env = "MQTT_VIDEO_REPLY_PUMP", default_value_t = true, action = clap::ArgAction::Set)]
+    pub(crate) reply_pump: bool,
+    /// How long nobody may subscribe to what a viewer gets before it counts as gone.
+    #[arg(long, env = "MQTT_VIDEO_VIEWER_GRACE", default_value = "15s", value_parser = duration)]
+    pub(crate) viewer_grace: Duration,
+    /// Longest session without a keepalive, where the broker does not tell when nobody subscribes.
+    #[arg(long, env = "MQTT_VIDEO_MAX_SESSION", default_value = "1h", value_parser = duration)]
+    pub(crate) max_session: Duration,
+}
+
+/// A block of arguments without clap's group of the same name as its type: two types named `Args` would clash.
+#[derive(Debug, Clone)]
+pub(crate) struct Ungrouped<T>(pub(crate) T);
+
+impl<T: clap::Args> clap::Args for Ungrouped<T> {
+    fn augment_args(command: Command) -> Command {
+        command.args(T::augment_args(Command::new("block")).get_arguments().cloned())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Ungrouped<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+/// Parses `250ms`, `10s`, `5m` or `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    let number: u32 = number.parse().map_err(|_| "expected a number with a unit, such as 10s".to_owned())?;
+    let unit = match unit {
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3600),
+        _ => return Err("expected a unit of ms, s, m or h, such as 10s".to_owned()),
+    };
+    Ok(unit * number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
+        for bad in ["", "10", "s", "10 s", "1.5s", "-1s", "99999999999s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

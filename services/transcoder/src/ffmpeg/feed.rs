@@ -1,0 +1,400 @@
+//! The items of one source, over as many runs of ffmpeg as it takes: the one layer that retries.
+//!
+//! ```text
+//! Waiting ──► Starting ──► Running ──► Stopping ──► Waiting
+//!    ▲                        │ (ended by itself)      ▲
+//!    └────────────────────────┴────────────────────────┘
+//! ```
+//!
+//! A run that fails for a reason that another [`Plan`] answers is followed by the next at once; anything else by a pause.
+//! The next run begins only after the last one is reaped: some cameras take one connection. The feed goes on until it is
+//! dropped; whether there is still anybody to go on for is the job's business.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use runtime::backoff::Backoff;
+use tracing::{debug, info, warn};
+
+use super::command::invocation;
+use super::diagnosis::{self, Scrubber, Symptom};
+use super::plan::{Audio, Plan};
+use super::process::{self, Process};
+use super::{Settings, learned::Learned};
+use crate::failure::{Code, Failure};
+use crate::flv::Item;
+use crate::muxer::Track;
+use crate::stream::Spec;
+
+/// First pause: short, as most losses are over at once, and its freeze is what viewers see.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Longest pause while a camera may just be restarting, so that its picture is back within seconds of its return.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a camera may just be restarting.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Longest pause after that.
+const LONGEST_PAUSE_LATER: Duration = Duration::from_secs(15);
+/// Between attempts that cannot succeed unless somebody changes something; cameras lock out who tries more often.
+const PAUSE_IF_HOPELESS: Duration = Duration::from_secs(30);
+/// A run this long was healthy: what fails after it fails anew.
+const HEALTHY: Duration = Duration::from_secs(10);
+/// Messages of ffmpeg that are logged within [`QUOTA_PERIOD`]: enough for any failure to start.
+const QUOTA: u32 = 10;
+const QUOTA_PERIOD: Duration = Duration::from_secs(10);
+
+/// What the feed gives.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A run began; what follows is its own.
+    Began {
+        /// It has an output for audio.
+        expects_audio: bool,
+    },
+    /// An item, and when it came out of ffmpeg.
+    Item(Item, SystemTime),
+    /// There will be no more audio in this run.
+    AudioEnded,
+    /// A run ended. The next comes by itself.
+    Ended(End),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Something was learnt about the source; the next run knows better and comes at once.
+    Learnt,
+    /// The source was exchanged for another one.
+    Replaced,
+    /// The source was lost; the next attempt comes after a pause.
+    Lost {
+        /// What to tell viewers.
+        failure: Failure,
+        /// What to count.
+        reason: Reason,
+    },
+}
+
+/// Why a run ended, as far as operators need to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// ffmpeg ended by itself after it had given pictures, or was killed.
+    Exited,
+    /// The source could not be opened.
+    Failed,
+    /// No picture for too long.
+    Stalled,
+    /// ffmpeg wrote something that is not FLV.
+    Broken,
+    /// ffmpeg could not be started.
+    NotStarted,
+}
+
+/// The source of a job.
+pub(crate) struct Feed {
+    settings: Arc<Settings>,
+    spec: Arc<Spec>,
+    plan: Plan,
+    state: State,
+    pace: Pace,
+    log: Log,
+}
+
+enum State {
+    Waiting(Instant),
+    Starting(Pin<Box<dyn Future<Output = io::Result<Process>> + Send>>),
+    Running(Run),
+    Stopping(Process, Why),
+}
+
+struct Run {
+    process: Process,
+    symptom: Symptom,
+    began: Instant,
+    pictures: bool,
+    /// When the last picture came, or the run began.
+    alive_at: Instant,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    Symptom(Symptom),
+    Stalled,
+    Broken,
+    Replaced,
+}
+
+impl Feed {
+    /// A feed whose first run begins with the first call of [`Self::next`].
+    pub(crate) fn new(settings: Arc<Settings>, spec: Arc<Spec>) -> Self {
+        let plan = settings.learned.plan(spec.source.url(), Instant::now());
+        let state = State::Waiting(Instant::now());
+        Self { settings, spec, plan, state, pace: Pace::new(), log: Log::default() }
+    }
+
+    /// The next event. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            match &mut self.state {
+                State::Waiting(until) => {
+                    tokio::time::sleep_until((*until).into()).await;
+                    match self.start() {
+                        Ok(starting) => self.state = starting,
+                        Err(error) => return self.not_started(&error),
+                    }
+                }
+                State::Starting(starting) => match starting.await {
+                    Ok(process) => return self.began(process),
+                    Err(error) => return self.not_started(&error),
+                },
+                State::Running(run) => {
+                    let stalled = run.alive_at + self.settings.stall_timeout;
+                    let event = tokio::select! {
+                        event = run.process.next() => event,
+                        () = tokio::time::sleep_until(stalled.into()) => {
+                            self.stop(Why::Stalled);
+                            continue;
+                        }
+                    };
+                    if let Some(event) = self.running(event) {
+                        return event;
+                    }
+                }
+                State::Stopping(process, why) => match process.next().await {
+                    process::Event::Exited(_) => {
+                        let why = *why;
+                        return self.stopped(why);
+                    }
+                    process::Event::Message(line) => self.log.message(&line),
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// The muxer cannot take this track as it is. The run ends, and the next asks for something else.
+    pub(crate) fn reject(&mut self, track: Track) {
+        self.stop(Why::Symptom(match track {
+            Track::Video => Symptom::VideoNotCopyable,
+            Track::Audio => Symptom::AudioNotCopyable,
+        }));
+    }
+
+    /// Goes on with another source.
+    pub(crate) fn replace(&mut self, spec: Arc<Spec>) {
+        self.plan = self.settings.learned.plan(spec.source.url(), Instant::now());
+        self.spec = spec;
+        self.pace = Pace::new();
+        self.stop(Why::Replaced);
+        if let State::Waiting(until) = &mut self.state {
+            *until = Instant::now();
+        }
+    }
+
+    /// Ends the run and waits until it is gone.
+    pub(crate) async fn end(self) {
+        let mut process = match self.state {
+            State::Running(run) => run.process,
+            State::Stopping(process, _) => process,
+            State::Starting(starting) => match starting.await {
+                Ok(process) => process,
+                Err(_) => return,
+            },
+            State::Waiting(_) => return,
+        };
+        process.stop();
+        while !matches!(process.next().await, process::Event::Exited(_)) {}
+    }
+
+    fn start(&mut self) -> io::Result<State> {
+        let invocation = invocation(&self.spec, self.plan, self.settings.source_timeout);
+        let scrubber = Scrubber::new(self.spec.source.login());
+        Ok(State::Starting(Box::pin(process::start(&self.settings, invocation, scrubber)?)))
+    }
+
+    fn began(&mut self, process: Process) -> Event {
+        let now = Instant::now();
+        info!(pid = process.id(), plan = ?self.plan, "ffmpeg started");
+        self.state =
+            State::Running(Run { process, symptom: Symptom::Other, began: now, pictures: false, alive_at: now });
+        Event::Began { expects_audio: self.plan.audio != Audio::Absent }
+    }
+
+    fn running(&mut self, event: process::Event) -> Option<Event> {
+        let State::Running(run) = &mut self.state else { return None };
+        match event {
+            process::Event::Item(item, at) => {
+                if let Item::Video(_) = item {
+                    run.alive_at = Instant::now();
+                    run.pictures = true;
+                }
+                Some(Event::Item(item, at))
+            }
+            process::Event::Message(line) => {
+                // What it says once pictures flow is about a damaged picture, not about the source.
+                if !run.pictures {
+                    run.symptom = diagnosis::first(run.symptom, &line);
+                }
+                self.log.message(&line);
+                None
+            }
+            process::Event::Ended(Track::Audio) => Some(Event::AudioEnded),
+            process::Event::Ended(Track::Video) => None,
+            process::Event::Broken(error) => {
+                warn!(%error, "ffmpeg's output is broken");
+                self.stop(Why::Broken);
+                None
+            }
+            process::Event::Exited(status) => {
+                info!(%status, symptom = ?run.symptom, pictures = run.pictures, "ffmpeg exited");
+                let reason = if run.pictures { Reason::Exited } else { Reason::Failed };
+                let symptom = run.symptom;
+                Some(self.conclude(symptom, reason))
+            }
+        }
+    }
+
+    fn stop(&mut self, why: Why) {
+        match std::mem::replace(&mut self.state, State::Waiting(Instant::now())) {
+            State::Running(run) => {
+                info!(?why, "stopping ffmpeg");
+                self.pace.ran(&run, Instant::now());
+                run.process.stop();
+                self.state = State::Stopping(run.process, why);
+            }
+            // It is on its way out already, or dies with the future that starts it.
+            State::Stopping(process, Why::Symptom(_) | Why::Stalled | Why::Broken | Why::Replaced) => {
+                self.state = State::Stopping(process, why);
+            }
+            State::Waiting(until) => self.state = State::Waiting(until),
+            State::Starting(_) => {}
+        }
+    }
+
+    fn stopped(&mut self, why: Why) -> Event {
+        match why {
+            Why::Symptom(symptom) => self.conclude(symptom, Reason::Failed),
+            Why::Stalled => self.conclude(Symptom::Unreachable, Reason::Stalled),
+            Why::Broken => self.conclude(Symptom::Other, Reason::Broken),
+            Why::Replaced => {
+                self.state = State::Waiting(Instant::now());
+                Event::Ended(End::Replaced)
+            }
+        }
+    }
+
+    fn not_started(&mut self, error: &io::Error) -> Event {
+        warn!(%error, "ffmpeg could not be started");
+        self.lost(Failure::from(Code::Internal), Reason::NotStarted)
+    }
+
+    fn conclude(&mut self, symptom: Symptom, reason: Reason) -> Event {
+        let now = Instant::now();
+        if let State::Running(run) = &self.state {
+            self.pace.ran(run, now);
+        }
+        if let Some(plan) = self.plan.after(symptom) {
+            info!(?symptom, ?plan, "learnt about the source");
+            Learned::learn(&self.settings.learned, self.spec.source.url(), plan, now);
+            self.plan = plan;
+            self.state = State::Waiting(now);
+            return Event::Ended(End::Learnt);
+        }
+        let code = match symptom {
+            Symptom::NoVideo | Symptom::VideoUndecodable | Symptom::VideoNotCopyable => Code::UnsupportedCodec,
+            Symptom::Unauthorized => Code::SourceUnauthorized,
+            _ => Code::SourceUnreachable,
+        };
+        self.lost(Failure::from(code), reason)
+    }
+
+    fn lost(&mut self, failure: Failure, reason: Reason) -> Event {
+        let now = Instant::now();
+        let pause = self.pace.pause(failure.code, now);
+        debug!(?pause, "waiting before the next attempt");
+        self.state = State::Waiting(now + pause);
+        Event::Ended(End::Lost { failure: failure.retry_after(pause), reason })
+    }
+}
+
+/// How long to pause: pure, but for the jitter.
+#[derive(Debug)]
+struct Pace {
+    backoff: Backoff,
+    failing_since: Option<Instant>,
+    later: bool,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), failing_since: None, later: false }
+    }
+
+    fn ran(&mut self, run: &Run, now: Instant) {
+        if run.pictures && now.duration_since(run.began) >= HEALTHY {
+            *self = Self::new();
+        }
+    }
+
+    fn pause(&mut self, code: Code, now: Instant) -> Duration {
+        let since = *self.failing_since.get_or_insert(now);
+        if matches!(code, Code::SourceUnauthorized | Code::UnsupportedCodec | Code::Internal) {
+            return PAUSE_IF_HOPELESS;
+        }
+        if !self.later && now.duration_since(since) >= PATIENCE {
+            self.later = true;
+            self.backoff = Backoff::new(LONGEST_PAUSE, LONGEST_PAUSE_LATER);
+        }
+        self.backoff.next_delay()
+    }
+}
+
+/// Logs ffmpeg's messages as long as they are few: a damaged stream brings thousands.
+#[derive(Debug, Default)]
+struct Log {
+    period: Option<Instant>,
+    lines: u32,
+}
+
+impl Log {
+    fn message(&mut self, line: &str) {
+        let now = Instant::now();
+        if self.period.is_none_or(|began| now.duration_since(began) >= QUOTA_PERIOD) {
+            if self.lines > QUOTA {
+                warn!(suppressed = self.lines - QUOTA, "more messages of ffmpeg");
+            }
+            *self = Self { period: Some(now), lines: 0 };
+        }
+        self.lines += 1;
+        if self.lines <= QUOTA {
+            warn!(ffmpeg = line, "ffmpeg says");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_that_restarts_is_tried_every_two_seconds_for_minutes() {
+        let (mut pace, mut now) = (Pace::new(), Instant::now());
+        let began = now;
+        while now.duration_since(began) < PATIENCE {
+            let pause = pace.pause(Code::SourceUnreachable, now);
+            assert!(pause <= LONGEST_PAUSE, "{pause:?}");
+            now += pause;
+        }
+        for _ in 0..20 {
+            let pause = pace.pause(Code::SourceUnreachable, now);
+            assert!(pause <= LONGEST_PAUSE_LATER, "{pause:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_login_is_not_hammered() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.pause(Code::SourceUnauthorized, Instant::now()), PAUSE_IF_HOPELESS);
+    }
+}

@@ -1,0 +1,108 @@
+//! What to ask of ffmpeg: optimistically a copy, and after each symptom the least that may help.
+//!
+//! Every step gives up something that is not taken back within a life, so the steps are few and end. Pure; the memory of
+//! what helped is [`super::learned`].
+
+use super::diagnosis::Symptom;
+
+/// How to treat each track and how hard to look at the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Plan {
+    /// The video track.
+    pub(crate) video: Video,
+    /// The audio track.
+    pub(crate) audio: Audio,
+    /// The look at the input before anything is written.
+    pub(crate) probe: Probe,
+}
+
+/// What to do with video where no profile asks for a transcode anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Video {
+    /// Passed on as it is.
+    #[default]
+    Copy,
+    /// Decoded and encoded as H.264.
+    Encode,
+}
+
+/// What to do with audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Audio {
+    /// Passed on as it is.
+    #[default]
+    Copy,
+    /// Decoded and encoded as AAC.
+    Encode,
+    /// There is none, or none that can be decoded.
+    Absent,
+}
+
+/// How hard to look at the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Probe {
+    /// Half a second: enough where the session description tells the parameters.
+    #[default]
+    Short,
+    /// Seconds: for sources that tell them only with their next keyframe.
+    Long,
+}
+
+impl Plan {
+    /// What to try after `symptom`, at once. `None`: nothing else can help, so it is the source's failure.
+    pub(crate) fn after(self, symptom: Symptom) -> Option<Self> {
+        let next = match symptom {
+            Symptom::NoAudio | Symptom::AudioUndecodable => Self { audio: Audio::Absent, ..self },
+            Symptom::AudioNotCopyable => {
+                Self { audio: if self.audio == Audio::Copy { Audio::Encode } else { Audio::Absent }, ..self }
+            }
+            Symptom::VideoNotCopyable => Self { video: Video::Encode, ..self },
+            Symptom::ParametersMissing if self.probe == Probe::Short => Self { probe: Probe::Long, ..self },
+            Symptom::ParametersMissing => Self { video: Video::Encode, ..self },
+            Symptom::NoVideo
+            | Symptom::VideoUndecodable
+            | Symptom::Unauthorized
+            | Symptom::Unreachable
+            | Symptom::Other => self,
+        };
+        (next != self).then_some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn steps_always_end(symptoms in prop::collection::vec(prop::sample::select(Symptom::ALL), 0..64)) {
+            let mut plan = Plan::default();
+            let mut steps = 0;
+            for symptom in symptoms {
+                if let Some(next) = plan.after(symptom) {
+                    plan = next;
+                    steps += 1;
+                }
+            }
+            prop_assert!(steps <= 4, "{steps}");
+        }
+    }
+
+    #[test]
+    fn each_symptom_is_answered_by_the_least_that_may_help() {
+        let plan = Plan::default();
+        for (symptom, expected) in [
+            (Symptom::NoAudio, Some(Plan { audio: Audio::Absent, ..plan })),
+            (Symptom::AudioNotCopyable, Some(Plan { audio: Audio::Encode, ..plan })),
+            (Symptom::VideoNotCopyable, Some(Plan { video: Video::Encode, ..plan })),
+            (Symptom::ParametersMissing, Some(Plan { probe: Probe::Long, ..plan })),
+            (Symptom::NoVideo, None),
+            (Symptom::Unreachable, None),
+            (Symptom::Unauthorized, None),
+            (Symptom::Other, None),
+        ] {
+            assert_eq!(plan.after(symptom), expected, "{symptom:?}");
+        }
+    }
+}

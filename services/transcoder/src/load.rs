@@ -1,0 +1,86 @@
+//! How much CPU the worker and its ffmpegs use, read from `/proc`.
+//!
+//! Children that ended are within the worker's own record, those that run have one each. Where `/proc` does not list
+//! children the figure is the worker's own, which is low and does no harm.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Clock ticks in which `/proc` counts CPU time, `USER_HZ`: the same on every Linux that runs Rust.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Turns CPU time into load between two looks.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    last: Option<(Instant, f64)>,
+    smooth: f64,
+}
+
+impl Load {
+    /// Cores in use over the last seconds.
+    pub(crate) fn look(&mut self) -> f64 {
+        let used = ticks() as f64 / TICKS_PER_SECOND;
+        self.since(used, Instant::now())
+    }
+
+    fn since(&mut self, used: f64, now: Instant) -> f64 {
+        /// Weight of the latest second.
+        const LATEST: f64 = 0.3;
+        if let Some((then, before)) = self.last {
+            let wall = now.duration_since(then).max(Duration::from_millis(1)).as_secs_f64();
+            // A child that ends between two reads is missing in one of them.
+            let cores = ((used - before) / wall).max(0.0);
+            self.smooth += LATEST * (cores - self.smooth);
+        }
+        self.last = Some((now, used));
+        self.smooth
+    }
+}
+
+fn ticks() -> u64 {
+    let own = stat("/proc/self/stat").map_or(0, |times| times.iter().sum());
+    own + children().iter().filter_map(|pid| stat(&format!("/proc/{pid}/stat"))).map(|t| t[0] + t[1]).sum::<u64>()
+}
+
+fn children() -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// `utime`, `stime`, `cutime` and `cstime` of proc(5).
+fn stat(path: &str) -> Option<[u64; 4]> {
+    parse(&fs::read_to_string(path).ok()?)
+}
+
+fn parse(stat: &str) -> Option<[u64; 4]> {
+    // The second field is a name in parentheses that may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_ascii_whitespace().skip(11).map(|field| field.parse().unwrap_or(0));
+    Some([times.next()?, times.next()?, times.next()?, times.next()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_processes_do_not_confuse_the_fields() {
+        let line = "42 (a) b (c)) S 1 42 42 0 -1 4194304 100 200 0 0 11 22 33 44 20 0 1 0 5 0 0";
+        assert_eq!(parse(line), Some([11, 22, 33, 44]));
+    }
+
+    #[test]
+    fn load_is_cpu_time_over_wall_time() {
+        let (mut load, mut now) = (Load::default(), Instant::now());
+        load.since(100.0, now);
+        let mut used = 100.0;
+        let mut cores = 0.0;
+        for _ in 0..30 {
+            now += Duration::from_secs(2);
+            used += 3.0;
+            cores = load.since(used, now);
+        }
+        assert!((cores - 1.5).abs() < 0.01, "{cores}");
+    }
+}
