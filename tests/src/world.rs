@@ -262,11 +262,8 @@ impl World {
     async fn gatekeeper_serves(&mut self, from: usize) -> Result<()> {
         self.gatekeeper.listening().await?;
         let broker = &self.broker;
-        let subscribed = wait::try_until(|| {
-            // The last of the verbs that a viewer needs, whatever their order.
-            let all = ["/describe", "/play", "/stop", "/keepalive"];
-            all.iter().all(|verb| broker.subscribed(from, verb)).then_some(())
-        });
+        // It subscribes to both dialects; this is the later one.
+        let subscribed = wait::try_until(|| broker.subscribed(from, "/client/+").then_some(()));
         subscribed.await.context("the gatekeeper never subscribes")?;
         if self.transcoders.iter_mut().any(|transcoder| transcoder.part.running()) {
             self.gatekeeper.ready().await?;
