@@ -2,6 +2,7 @@
 //!
 //! Its methods fail the test when they wait in vain; they are the sentences that tests are made of.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
@@ -55,12 +56,12 @@ impl Viewer {
     pub async fn open(world: &World, connect: Connect) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self::at(world, connect, &format!("video/reply/{}-{number}", std::process::id())).await
+        Self::at(world.mqtt(), connect, &format!("video/reply/{}-{number}", std::process::id())).await
     }
 
-    /// Connects as told, and listens on `reply_topic`.
-    pub async fn at(world: &World, connect: Connect, reply_topic: &str) -> Self {
-        let mut client = Client::open(world.mqtt(), connect).await.expect("the broker accepts a viewer");
+    /// Connects to `broker` as told, and listens on `reply_topic`.
+    pub async fn at(broker: SocketAddr, connect: Connect, reply_topic: &str) -> Self {
+        let mut client = Client::open(broker, connect).await.expect("the broker accepts a viewer");
         for filter in [reply_topic.to_owned(), format!("{reply_topic}/status")] {
             client.subscribe(&filter, Qos::AtLeastOnce).await.expect("a viewer subscribes to its reply topic");
         }

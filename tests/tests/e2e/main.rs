@@ -1,0 +1,8 @@
+//! Claims about the whole system, each against real parts: mosquitto, RTSP cameras, ffmpeg, gatekeeper, transcoders.
+//!
+//! One binary, because linking is most of what a test costs to build. A module is a topic; a test is a sentence. What needs
+//! a browser is in `tests/browser`.
+
+mod describing;
+mod live;
+mod reply;
