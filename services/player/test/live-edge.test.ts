@@ -36,8 +36,9 @@ describe('rate', () => {
   });
 
   test('too near to the edge it slows down, no more than a tenth', () => {
-    expect(hold(begin(WITH_AUDIO), 90, 2000).rate).toBeCloseTo(0.94, 3);
-    expect(hold(begin(WITH_AUDIO), 10, 2000).rate).toBe(0.9);
+    const law = { floor: 150, dry: 0 };
+    expect(hold(begin(law), 90, 2000).rate).toBeCloseTo(0.94, 3);
+    expect(hold(begin(law), 10, 2000).rate).toBe(0.9);
   });
 
   test('one late fragment is a mean over a second, not a jolt', () => {
@@ -73,6 +74,21 @@ describe('target', () => {
     hold(run, 0, 60);
     hold(run, 20, 3000);
     expect(run.law.target).toBe(40);
+  });
+
+  test('with audio, dry is what the browser keeps for itself', () => {
+    expect(hold(begin(WITH_AUDIO), 139, 40).law.target).toBe(160);
+    expect(hold(begin(WITH_AUDIO), 141, 5000).law.target).toBe(150);
+  });
+
+  test('audio that comes in lumps raises it until its low points are high enough', () => {
+    const run = begin(WITH_AUDIO);
+    for (let lump = 0; lump < 40; lump += 1) {
+      run.law.dip(run.now, run.law.target - 60);
+      hold(run, run.law.target, 128);
+    }
+    expect(run.law.target).toBeGreaterThanOrEqual(200);
+    expect(run.law.target).toBeLessThanOrEqual(210);
   });
 
   test('never goes beyond 600 ms', () => {

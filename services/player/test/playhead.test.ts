@@ -5,6 +5,7 @@ const calm: Situation = {
   now: 10_000,
   currentTime: 99.95,
   standingSince: 10_000,
+  soughtAt: 0,
   buffered: [{ start: 90, end: 100.4 }],
   edge: 100,
   landing: 50,
@@ -30,8 +31,9 @@ const rows: [string, Partial<Situation>, string][] = [
   ['behind, but nothing happened', { currentTime: 99 }, 'stay'],
   ['behind after a block', { currentTime: 99, catchUp: true }, 'behind 99.95'],
   ['a little behind after a block is for the law', { currentTime: 99.85, catchUp: true }, 'stay'],
-  ['the clock stands with data ahead, not long yet', { currentTime: 97, standingSince: 9000 }, 'stay'],
-  ['the clock stands with data ahead', { currentTime: 97, standingSince: 8000 }, 'stuck 99.95'],
+  ['the clock stands with data ahead, not long yet', { currentTime: 97, standingSince: 9750 }, 'stay'],
+  ['the clock stands with data ahead', { currentTime: 97, standingSince: 9650 }, 'stuck 99.95'],
+  ['the clock stands with data ahead, just after a seek', { currentTime: 97, standingSince: 9650, soughtAt: 9000 }, 'stay'],
   ['the timeline went back', { currentTime: 200 }, 'outside 99.95'],
 ];
 

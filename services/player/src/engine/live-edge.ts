@@ -9,12 +9,17 @@
 export interface LawLimits {
   /** Smallest target: the delay of a stream that arrives evenly. Milliseconds. */
   readonly floor: number;
+  /** A margin below this nearly ran out. Milliseconds. */
+  readonly dry: number;
 }
 
 /** Video alone: a frame is shown from the moment it is there. */
-export const VIDEO_ONLY: LawLimits = { floor: 20 };
-/** With audio the browser keeps a buffer of its own filled, and stalls below this. */
-export const WITH_AUDIO: LawLimits = { floor: 150 };
+export const VIDEO_ONLY: LawLimits = { floor: 20, dry: 3 };
+/**
+ * With audio the browser takes more than 100 ms ahead for its own buffer, and stalls when it cannot. In Chromium each such
+ * stall doubles what it wants to have before it goes on, so it is worth some distance.
+ */
+export const WITH_AUDIO: LawLimits = { floor: 150, dry: 140 };
 
 export interface Verdict {
   /** Playback rate to set. */
@@ -26,7 +31,6 @@ export interface Verdict {
 const SPACING_MS = 50;
 const WINDOW_MS = 1000;
 const DEAD_BAND_MS = 10;
-const RUNNING_DRY_MS = 3;
 const RAISE_MS = 10;
 const RAISE_SPACING_MS = 500;
 const CEILING_MS = 600;
@@ -38,6 +42,7 @@ const FASTEST = 1.1;
 
 export class LiveEdgeLaw {
   private samples: { at: number; margin: number }[] = [];
+  private dips: { at: number; margin: number }[] = [];
   private sampled = -Infinity;
   private raised = -Infinity;
   private calmSince: number | undefined;
@@ -63,8 +68,9 @@ export class LiveEdgeLaw {
     this.samples = this.samples.filter(({ at }) => now - at < WINDOW_MS);
     this.calmSince ??= now;
 
-    const lowest = Math.min(...this.samples.map((sample) => sample.margin));
-    if (lowest < RUNNING_DRY_MS) {
+    this.dips = this.dips.filter(({ at }) => now - at < WINDOW_MS);
+    const lowest = Math.min(...this.samples.map((sample) => sample.margin), ...this.dips.map((dip) => dip.margin));
+    if (lowest < this.limits.dry) {
       this.calmSince = now;
       if (now - this.raised >= RAISE_SPACING_MS) {
         this.raised = now;
@@ -80,8 +86,14 @@ export class LiveEdgeLaw {
     return { rate, seek: margin > this.wanted + SEEK_BEYOND_MS };
   }
 
+  /** Takes the margin before an append of audio: it counts as a low point, for audio may come in lumps. */
+  dip(now: number, margin: number): void {
+    this.dips.push({ at: now, margin });
+  }
+
   /** The playhead jumped: what was measured before says nothing about now. The target stays, it was hard won. */
   jumped(): void {
     this.samples = [];
+    this.dips = [];
   }
 }

@@ -86,11 +86,16 @@ export class Pilot {
       this.law.jumped();
       return;
     }
-    if (margin === undefined || !this.started || this.video.paused || this.isSeeking(now)) return;
+    if (margin === undefined || !this.isUnderWay(now)) return;
     const verdict = this.law.observe(now, margin);
     if (!verdict) return;
     if (verdict.seek) this.catchUp(now, 0);
     else if (Math.abs(this.video.playbackRate - verdict.rate) > RATE_STEP) this.video.playbackRate = verdict.rate;
+  }
+
+  /** Audio is about to be appended; its own edge, seconds, is still the one before it. */
+  beforeAudio(now: number, edge: number): void {
+    if (this.isUnderWay(now)) this.law.dip(now, (edge - this.video.currentTime) * 1000);
   }
 
   /** The live edge has moved. */
@@ -120,6 +125,7 @@ export class Pilot {
       now,
       currentTime,
       standingSince: video.paused || video.ended ? now : this.movedAt,
+      soughtAt: this.seekAt,
       buffered,
       edge: edge?.time,
       landing: this.law.target + (edge?.frameMs ?? 0),
@@ -155,6 +161,10 @@ export class Pilot {
     this.counts.stalls += 1;
     this.counts.rebufferMs += now - this.movedAt;
     this.events.stalled();
+  }
+
+  private isUnderWay(now: number): boolean {
+    return this.started && !this.video.paused && !this.isSeeking(now);
   }
 
   private isSeeking(now: number): boolean {

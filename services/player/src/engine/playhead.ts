@@ -15,6 +15,8 @@ export interface Situation {
   readonly currentTime: number;
   /** Since when currentTime has not changed, on the clock of `now`. */
   readonly standingSince: number;
+  /** When the last seek was, on the clock of `now`. */
+  readonly soughtAt: number;
   /** What can be played; seconds, in order. */
   readonly buffered: readonly Range[];
   /** Decode time of the newest appended frame plus one frame, seconds; undefined: nothing was appended. */
@@ -39,8 +41,10 @@ const SEAM_S = 0.05;
 const CATCH_UP_MS = 150;
 /** A clock that stands this long while a later range exists has come to the end of its own. */
 const AT_GAP_MS = 150;
-/** A clock that stands this long with data ahead is not going to move by itself. */
-const STUCK_MS = 1500;
+/** A clock that stands this long with data ahead: Chromium fills its audio buffer anew, to twice of what it was. */
+const STUCK_MS = 300;
+/** A seek that did not help is not repeated sooner: perhaps the decoder is slow, and seeks make it slower. */
+const SEEK_SPACING_MS = 2000;
 /** Landing exactly on a range's start can fall before it, by rounding. */
 const INSIDE_S = 0.001;
 
@@ -63,7 +67,8 @@ export function decide(s: Situation): Decision {
   const standing = s.now - s.standingSince;
   // The end of a range is no measure: its last frame states a longer duration than it has.
   if (inside !== last && standing > AT_GAP_MS) return seek(last.start + INSIDE_S, 'gap');
-  if (standing > STUCK_MS && behind > CATCH_UP_MS) return seek(landing, 'stuck');
+  const mayHelp = s.now - s.soughtAt > SEEK_SPACING_MS;
+  if (standing > STUCK_MS && behind > CATCH_UP_MS && mayHelp) return seek(landing, 'stuck');
   return STAY;
 }
 

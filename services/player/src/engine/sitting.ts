@@ -283,6 +283,8 @@ export class Sitting {
       if (origin === 'live') this.checkAge(now, step.segment);
     } else {
       this.lastAudio = now;
+      const { edge } = this.cadences.audio;
+      if (edge !== undefined && step.follows) this.pilot.beforeAudio(now, edge);
     }
     this.note(track, step.segment);
     this.sink.append(track, step.segment.bytes);
