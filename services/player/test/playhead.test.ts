@@ -20,6 +20,8 @@ const rows: [string, Partial<Situation>, string][] = [
   ['nothing was appended', { edge: undefined }, 'stay'],
   ['before the first seek', { currentTime: 0 }, 'outside 99.95'],
   ['the first picture of a catch-up is its keyframe', { currentTime: 0, live: false }, 'outside 90.001'],
+  ['a new range is on its way into the buffer', { currentTime: 95, edge: 200, catchUp: true }, 'stay'],
+  ['the decoder needs longer than the last frame states', { currentTime: 0, preroll: 600 }, 'outside 100.35'],
   ['the edge moves on while the decoder works', { currentTime: 0, preroll: 200 }, 'outside 100.15'],
   ['what is buffered begins after the landing point', { currentTime: 0, buffered: [{ start: 99.99, end: 100.4 }] }, 'outside 99.991'],
   ['the front was trimmed away under a paused picture', { currentTime: 80 }, 'outside 99.95'],

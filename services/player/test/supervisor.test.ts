@@ -81,6 +81,13 @@ describe('silence', () => {
     expect(supervisor.due(15_001)).toBe('play');
   });
 
+  test('five seconds without a sign and without media: play again', () => {
+    playing();
+    supervisor.heard('restarting', 1000);
+    expect(supervisor.due(6000)).toBeUndefined();
+    expect(supervisor.due(6001)).toBe('play');
+  });
+
   test('a sign of life is any tick or status', () => {
     playing();
     supervisor.heard(undefined, 14_000);
@@ -90,8 +97,8 @@ describe('silence', () => {
 
   test('playing again in vain: ask anew, after a while', () => {
     playing();
-    expect(supervisor.due(15_001)).toBe('play');
-    expect(supervisor.due(30_100)).toBeUndefined();
+    expect(supervisor.due(5001)).toBe('play');
+    expect(supervisor.due(10_100)).toBeUndefined();
     expect(supervisor.phase).toMatchObject({ kind: 'waiting', error: { code: 'no_answer' } });
   });
 

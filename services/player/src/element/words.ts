@@ -12,6 +12,8 @@ export function stateWords(state: PlayerState, error?: PlayerError): string {
       return 'Starting the camera…';
     case 'playing':
       return 'Live';
+    case 'stalled':
+      return 'Waiting for the picture…';
     case 'restarting':
       return 'Camera lost, reconnecting…';
     case 'reconnecting':

@@ -67,8 +67,9 @@ export class Pilot {
     return this.edge && (this.edge.time - this.video.currentTime) * 1000;
   }
 
-  get stalling(): boolean {
-    return this.inStall;
+  /** How long the picture has been standing for want of media, milliseconds. */
+  get stalledMs(): number {
+    return this.inStall && this.ticked !== undefined ? this.ticked - this.movedAt : 0;
   }
 
   /** The picture is there: from now on standing still is a stall. */

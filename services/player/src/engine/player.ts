@@ -3,7 +3,7 @@
 // It owns what lasts longer than a sitting: the lease on the connection, the one timer, the page's visibility, the counts,
 // the report of quality. It knows no DOM beyond the video element. States that it tells:
 //
-//   idle → connecting → starting → playing ⇄ restarting (camera lost) / reconnecting (broker lost)
+//   idle → connecting → starting → playing ⇄ stalled / restarting (camera lost) / reconnecting (broker lost)
 //                          ↕ waiting (refused, tries again)      ↘ failed (refused for good)
 //
 // close() is idempotent and leaves no timer, listener, subscription or viewer behind.
@@ -48,6 +48,8 @@ export interface PlayerEvents {
   muted: boolean;
 }
 
+/** Shorter stalls are over before anybody has read about them. */
+const STALL_SHOWS_MS = 1000;
 const TICK_MS = 100;
 const STATS_MS = 1000;
 const QOE_MS = 10_000;
@@ -380,7 +382,8 @@ export class Player {
       case 'playing':
         if (phase.job === 'restarting') return 'restarting';
         if (phase.job === 'starting' && this.frameIsUp) return 'restarting';
-        return this.frameIsUp ? 'playing' : 'starting';
+        if (!this.frameIsUp) return 'starting';
+        return sitting.pilot.stalledMs > STALL_SHOWS_MS ? 'stalled' : 'playing';
     }
   }
 

@@ -50,10 +50,10 @@ const INSIDE_S = 0.001;
 
 export function decide(s: Situation): Decision {
   const last = s.buffered.at(-1);
-  if (!last || s.edge === undefined) return STAY;
-  const landing = s.live
-    ? Math.max(last.start + INSIDE_S, s.edge - (s.landing - s.preroll) / 1000)
-    : last.start + INSIDE_S;
+  // What the edge belongs to is not in the buffer yet; a seek to where nothing is would be taken for one to the end.
+  if (!last || s.edge === undefined || s.edge > last.end + SEAM_S) return STAY;
+  const target = s.live ? s.edge - (s.landing - s.preroll) / 1000 : last.start;
+  const landing = Math.max(last.start + INSIDE_S, Math.min(target, last.end - SEAM_S));
   const inside = s.buffered.find((range) => s.currentTime >= range.start - SEAM_S && s.currentTime < range.end);
   // Before the first seek, or in data that was trimmed away.
   if (!inside && s.currentTime < last.start) {

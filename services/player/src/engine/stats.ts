@@ -7,6 +7,7 @@ export type PlayerState =
   | 'connecting'
   | 'starting'
   | 'playing'
+  | 'stalled'
   | 'restarting'
   | 'reconnecting'
   | 'waiting'

@@ -22,6 +22,8 @@ export type Phase =
 const DESCRIBE_MS = 20_000;
 /** Three status messages, fifteen ticks. */
 const SILENT_MS = 15_000;
+/** No tick and no media either: the worker is gone, and nobody else will say so. */
+const DEAD_MS = 5000;
 /** A live job sends several frames a second. */
 const NO_MEDIA_MS = 10_000;
 /** Played this long, the next trouble is a new one. */
@@ -98,7 +100,8 @@ export class Supervisor {
       case 'waiting':
         return at >= phase.until ? this.startDescribing(at) : undefined;
       case 'playing': {
-        const silent = at - phase.heard > SILENT_MS;
+        const dead = at - Math.max(phase.heard, phase.media) > DEAD_MS;
+        const silent = dead || at - phase.heard > SILENT_MS;
         const dry = phase.job === 'live' && at - phase.media > NO_MEDIA_MS;
         if (!silent && !dry) return undefined;
         this.futile += 1;
