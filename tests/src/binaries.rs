@@ -21,13 +21,19 @@ pub fn path(name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-/// Builds in the profile and the folder of this very executable: it lies there, or one below in `deps`.
+/// Finds the folder of this very executable. A test, which lies one below in `deps`, brings what is beside it up to date
+/// first; a program such as `world` takes what is there, since whoever built it has built the services too.
 fn build() -> Result<PathBuf> {
     let own = env::current_exe().context("where this executable is")?;
     let folder =
         own.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("the folder of this executable")?;
+    if own.parent() == Some(folder) {
+        ensure!(folder.join("gatekeeper").exists(), "no services beside {}: cargo build --workspace --bins", own.display());
+        return Ok(folder.to_owned());
+    }
+    // The whole workspace, because a part of it would have its dependencies built anew, with fewer features.
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(repository()).args(["build", "--quiet", "--locked", "-p", "gatekeeper", "-p", "transcoder"]);
+    cargo.current_dir(repository()).args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
