@@ -32,7 +32,8 @@ fn build() -> Result<PathBuf> {
         return Ok(folder.to_owned());
     }
     // The whole workspace, because a part of it would have its dependencies built anew, with fewer features.
-    let mut cargo = Command::new(env!("CARGO"));
+    // The cargo that runs this test, not the one that compiled it: another toolchain would build everything again.
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(repository()).args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
     if folder.ends_with("release") {
         cargo.arg("--release");
