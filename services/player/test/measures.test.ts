@@ -60,6 +60,12 @@ describe('cadence', () => {
     expect(cadence.edge).toBeCloseTo(10 / 25);
   });
 
+  test('times in whole milliseconds give the true rate', () => {
+    const cadence = new Cadence(1);
+    for (let n = 0; n < 31; n += 1) cadence.observe(Math.round((n * 1000) / 30) / 1000, Math.round((n * 1000) / 30) / 1000, 1);
+    expect(1 / cadence.frameDuration).toBeCloseTo(30, 1);
+  });
+
   test('lost frames and jumps of the timeline do not change it', () => {
     const cadence = new Cadence(1 / 30);
     for (const n of [0, 1, 2, 4, 5, 6, 8, 9, 500, 501]) cadence.observe(n / 25, n / 25, 1);

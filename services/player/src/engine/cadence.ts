@@ -1,5 +1,5 @@
 // The rhythm of a track: how long a frame lasts, and so where the live edge is. The stated duration of the open last sample
-// is a promise of half a second, so frame times come from the distance of decode times; the median, for frames get lost.
+// is a promise of half a second, so frame times come from the distance of decode times, without those where one is missing.
 
 const WINDOW = 31;
 
@@ -34,6 +34,9 @@ export class Cadence {
     this.deltas.push(delta);
     if (this.deltas.length > WINDOW) this.deltas.shift();
     const sorted = this.deltas.toSorted((a, b) => a - b);
-    this.frame = sorted[sorted.length >> 1] ?? this.frame;
+    const median = sorted[sorted.length >> 1] ?? this.frame;
+    // Of those near the median the mean: times are in whole milliseconds, and frames are not.
+    const near = sorted.filter((value) => Math.abs(value - median) < median / 4);
+    this.frame = near.reduce((sum, value) => sum + value, 0) / near.length;
   }
 }

@@ -297,12 +297,12 @@ export class Player {
     const onFrame: VideoFrameRequestCallback = (_, frame) => {
       if (sitting !== this.sitting || !sitting) return;
       this.frameCallback = video.requestVideoFrameCallback(onFrame);
-      this.onFrame(sitting, frame.mediaTime);
+      this.onFrame(sitting, frame);
     };
     this.frameCallback = video.requestVideoFrameCallback(onFrame);
   }
 
-  private onFrame(sitting: Sitting, mediaTime: number): void {
+  private onFrame(sitting: Sitting, { mediaTime, expectedDisplayTime }: VideoFrameCallbackMetadata): void {
     if (!this.frameIsUp) {
       this.frameIsUp = true;
       sitting.pilot.start();
@@ -311,7 +311,8 @@ export class Player {
       this.update();
     }
     const capturedAt = sitting.captureTimes.of(mediaTime);
-    const latency = capturedAt === undefined ? undefined : this.clock.age(capturedAt, Date.now());
+    const shownAt = Date.now() + expectedDisplayTime - performance.now();
+    const latency = capturedAt === undefined ? undefined : this.clock.age(capturedAt, shownAt);
     if (latency === undefined) return;
     this.latency = latency;
     this.latencies.add(latency);

@@ -53,6 +53,7 @@ function choose(target: { source: string } | { url: string }, play: boolean): vo
   params.set(name, value);
   remember();
   document.title = `${value} · mqtt-video`;
+  byId('invitation', HTMLElement).textContent = `Press Play to watch ${value} live.`;
   playButton.disabled = false;
   drawSources();
   drawProfiles();
@@ -99,7 +100,7 @@ function drawProfiles(): void {
   const profiles = sources.find((source) => source.name === name)?.profiles ?? [];
   const current = player.getAttribute('profile') ?? player.stats?.profile ?? '';
   const all = current && !profiles.includes(current) ? [current, ...profiles] : profiles;
-  profileSelect.disabled = all.length < 2;
+  byId('profile-field', HTMLElement).hidden = all.length < 2;
   profileSelect.replaceChildren(...all.map((profile) => new Option(profile, profile, false, profile === current)));
 }
 

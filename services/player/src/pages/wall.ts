@@ -73,6 +73,8 @@ function makeTile(name: string): Tile {
   caption.className = 'tile-caption';
   const label = part('tile-name', name);
   const state = part('tile-state', '');
+  const words = part('', '');
+  state.append(words);
   const latency = part('tile-latency', '');
   caption.append(label, state, latency);
   const zoom = document.createElement('button');
@@ -84,7 +86,7 @@ function makeTile(name: string): Tile {
   zoom.addEventListener('click', () => enlarge(root.classList.contains('enlarged') ? undefined : tile));
   video.addEventListener('statechange', ({ detail }) => {
     root.dataset['state'] = state.dataset['state'] = detail.state;
-    state.textContent = detail.text;
+    words.textContent = detail.text;
     if (detail.state !== 'playing') latency.textContent = '';
     count();
   });
@@ -97,7 +99,7 @@ function makeTile(name: string): Tile {
 
 function part(className: string, text: string): HTMLElement {
   const span = document.createElement('span');
-  span.className = className;
+  if (className) span.className = className;
   span.textContent = text;
   return span;
 }
