@@ -28,7 +28,11 @@ fn build() -> Result<PathBuf> {
     let folder =
         own.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("the folder of this executable")?;
     if own.parent() == Some(folder) {
-        ensure!(folder.join("gatekeeper").exists(), "no services beside {}: cargo build --workspace --bins", own.display());
+        ensure!(
+            folder.join("gatekeeper").exists(),
+            "no services beside {}: cargo build --workspace --bins",
+            own.display()
+        );
         return Ok(folder.to_owned());
     }
     // The whole workspace, because a part of it would have its dependencies built anew, with fewer features.

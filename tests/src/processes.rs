@@ -55,6 +55,11 @@ pub fn descendants(id: u32) -> Vec<Identity> {
     found
 }
 
+/// Number of dead children that `id` has not taken notice of.
+pub fn zombies(id: u32) -> usize {
+    every_id().filter_map(Stat::read).filter(|stat| stat.parent == id && !stat.running).count()
+}
+
 /// The running ffmpegs below `id`.
 pub fn ffmpegs(id: u32) -> Vec<Identity> {
     descendants(id).into_iter().filter(|process| process.name == "ffmpeg").collect()

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tokio::time::{Instant, sleep};
 
 use crate::part::Part;
@@ -64,27 +64,50 @@ impl Service {
     /// Waits until `/ready` answers 200.
     pub async fn ready(&mut self) -> Result<()> {
         self.listening().await?;
-        let deadline = Instant::now() + wait::BACKSTOP;
-        loop {
-            let answer = http::get(self.http, "/ready").await;
-            if matches!(&answer, Ok(answer) if answer.status == 200) {
-                return Ok(());
-            }
-            if !self.part.running() {
-                bail!("{} ended before it was ready", self.part.name());
-            }
-            if Instant::now() > deadline {
-                bail!("{} never becomes ready: {answer:?}", self.part.name());
-            }
-            // Nothing tells of readiness but a further question.
-            sleep(wait::PERIOD).await;
-        }
+        self.answers("becomes ready", "/ready", |answer| answer.status == 200).await
+    }
+
+    /// Waits until a sample of its metrics, such as `workers{state="ready"}`, reaches a value. The service's own prefix of
+    /// the name is left out.
+    pub async fn counts(&mut self, sample: &str, at_least: f64) -> Result<()> {
+        let reached = |answer: &http::Response| value(&answer.body, sample).is_some_and(|value| value >= at_least);
+        self.answers(&format!("counts {at_least} {sample}"), "/metrics", reached).await
     }
 
     /// Its Prometheus page.
     pub async fn metrics(&self) -> Result<String> {
         Ok(http::get(self.http, "/metrics").await?.body)
     }
+
+    /// The value of a sample of its metrics, named as in [`Self::counts`].
+    pub async fn count(&self, sample: &str) -> Result<f64> {
+        value(&self.metrics().await?, sample).with_context(|| format!("no {sample} in the metrics"))
+    }
+
+    async fn answers(&mut self, what: &str, path: &str, enough: impl Fn(&http::Response) -> bool) -> Result<()> {
+        let deadline = Instant::now() + wait::BACKSTOP;
+        loop {
+            let answer = http::get(self.http, path).await;
+            if answer.as_ref().is_ok_and(&enough) {
+                return Ok(());
+            }
+            if !self.part.running() {
+                bail!("{} ended before it {what}", self.part.name());
+            }
+            if Instant::now() > deadline {
+                bail!("{} never {what}: {answer:?}", self.part.name());
+            }
+            // Nothing tells of it but a further question.
+            sleep(wait::PERIOD).await;
+        }
+    }
+}
+
+fn value(page: &str, sample: &str) -> Option<f64> {
+    page.lines().find_map(|line| {
+        let (name, value) = line.rsplit_once(' ')?;
+        (name.ends_with(sample) && !name.starts_with('#')).then(|| value.parse().ok())?
+    })
 }
 
 fn loopback() -> SocketAddr {

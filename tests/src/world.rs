@@ -258,17 +258,18 @@ impl World {
         self.gatekeeper_serves(from).await
     }
 
-    /// Without a transcoder it is not ready, and yet must answer; so what counts then is its subscription.
+    /// It serves once it has subscribed and knows the transcoders that run; readiness is not about the latter, because it
+    /// must answer without any.
     async fn gatekeeper_serves(&mut self, from: usize) -> Result<()> {
         self.gatekeeper.listening().await?;
         let broker = &self.broker;
         // It subscribes to both dialects; this is the later one.
         let subscribed = wait::try_until(|| broker.subscribed(from, "/client/+").then_some(()));
         subscribed.await.context("the gatekeeper never subscribes")?;
-        if self.transcoders.iter_mut().any(|transcoder| transcoder.part.running()) {
-            self.gatekeeper.ready().await?;
-        }
-        Ok(())
+        let running =
+            self.transcoders.iter_mut().filter_map(|transcoder| transcoder.part.running().then_some(())).count();
+        self.gatekeeper.counts("workers{state=\"ready\"}", running as f64).await?;
+        self.gatekeeper.ready().await
     }
 
     /// Prints all logs.

@@ -4,5 +4,8 @@
 //! a browser is in `tests/browser`.
 
 mod describing;
+mod leaving;
 mod live;
+mod placement;
 mod reply;
+mod sharing;
