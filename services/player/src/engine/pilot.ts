@@ -28,6 +28,8 @@ export interface StallCounts {
 
 /** Setting the rate is not free; smaller steps cannot be told apart. */
 const RATE_STEP = 0.005;
+/** A catch-up that takes longer is a slow one. */
+const CATCH_UP_MS = 300;
 /** What decoding a frame costs at least, measured; a guess too low costs a short chase, one too high a short wait. */
 const DECODE_MS = 1;
 /** Landing beyond the newest frame works within the duration that it states. */
@@ -48,6 +50,7 @@ export class Pilot {
   private ticked: number | undefined;
   private catchUpUntil = -Infinity;
   private started = false;
+  private appendedAt: number | undefined;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -122,6 +125,10 @@ export class Pilot {
       return;
     }
     const { edge } = this;
+    this.appendedAt ??= edge && now;
+    // A catch-up that is quick is best seen from its end; of one that is slow, the first picture is better than none.
+    const quick = edge?.live === false && now - (this.appendedAt ?? now) < CATCH_UP_MS;
+    if (quick && !this.started) return;
     const decision = decide({
       now,
       currentTime,

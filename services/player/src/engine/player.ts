@@ -38,7 +38,7 @@ export interface PlayerEvents {
   error: PlayerError;
   /** About once a second while it plays. */
   stats: PlayerStats;
-  /** The first frame of the current sitting is on screen; milliseconds since play(). */
+  /** The first frame from the current MediaSource is on screen; milliseconds since play(), or since the swap. */
   firstframe: number;
   stall: undefined;
   generation: number;
@@ -80,7 +80,10 @@ export class Player {
   private readonly brokenAt: number[] = [];
   private startedAt = 0;
   private firstFrameMs: number | undefined;
+  private seatedAt = 0;
   private frameIsUp = false;
+  /** A frame was up since play(), from whatever MediaSource. */
+  private hadFrame = false;
   private wasUp = false;
   private timer: ReturnType<typeof setInterval> | undefined;
   private statsAt = 0;
@@ -147,6 +150,7 @@ export class Player {
     }
     this.startedAt = performance.now();
     this.firstFrameMs = undefined;
+    this.hadFrame = false;
     this.qoeAt = this.startedAt;
     const lease = acquire(this.options.broker);
     this.lease = lease;
@@ -200,6 +204,7 @@ export class Player {
       this.sitting.close();
       this.sitting = undefined;
     }
+    this.seatedAt = performance.now();
     this.frameIsUp = false;
     const audio = !this.isMuted && !this.audioIsSilent && (known === undefined || known.audio !== undefined);
     const { target, profile, token } = this.options;
@@ -307,7 +312,8 @@ export class Player {
       this.frameIsUp = true;
       sitting.pilot.start();
       this.firstFrameMs ??= performance.now() - this.startedAt;
-      this.events.emit('firstframe', performance.now() - this.startedAt);
+      this.hadFrame = true;
+      this.events.emit('firstframe', performance.now() - this.seatedAt);
       this.update();
     }
     const capturedAt = sitting.captureTimes.of(mediaTime);
@@ -383,7 +389,8 @@ export class Player {
       case 'playing':
         if (phase.job === 'restarting') return 'restarting';
         if (phase.job === 'starting' && this.frameIsUp) return 'restarting';
-        if (!this.frameIsUp) return 'starting';
+        // A swap of the MediaSource is over before anybody has read about it.
+        if (!this.frameIsUp) return this.hadFrame && performance.now() - this.seatedAt < STALL_SHOWS_MS ? 'playing' : 'starting';
         return sitting.pilot.stalledMs > STALL_SHOWS_MS ? 'stalled' : 'playing';
     }
   }

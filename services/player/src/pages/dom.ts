@@ -1,22 +1,9 @@
-// Finding elements that the page is known to have, icons, and key shortcuts: what both pages need of the DOM.
+// Finding elements that the page is known to have, and key shortcuts: what both pages need of the DOM.
 
 export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
   if (!(found instanceof type)) throw new Error(`the page has no ${type.name} #${id}`);
   return found;
-}
-
-export function setIcon(button: HTMLElement, name: string): void {
-  button.querySelector('use')?.setAttribute('href', `./icons.svg#${name}`);
-}
-
-export function icon(name: string): SVGSVGElement {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-  use.setAttribute('href', `./icons.svg#${name}`);
-  svg.append(use);
-  svg.setAttribute('aria-hidden', 'true');
-  return svg;
 }
 
 /** Runs actions by single keys, except while somebody types or a dialog is open. */

@@ -6,7 +6,8 @@ import { watchSources } from '../engine/sources';
 import type { ListedSource } from '../engine/wire';
 import '../register';
 import { MqttVideoElement } from '../register';
-import { byId, icon, setIcon, shortcuts, showLink, toggleFullscreen } from './dom';
+import { byId, shortcuts, showLink, toggleFullscreen } from './dom';
+import { drawIcons, icon, setIcon } from './icons';
 
 const MANY = 8;
 
@@ -53,6 +54,7 @@ function choose(target: { source: string } | { url: string }, play: boolean): vo
   params.set(name, value);
   remember();
   document.title = `${value} · mqtt-video`;
+  byId('title', HTMLElement).textContent = `Live camera ${value}`;
   byId('invitation', HTMLElement).textContent = `Press Play to watch ${value} live.`;
   playButton.disabled = false;
   drawSources();
@@ -164,6 +166,7 @@ shortcuts({
   '?': () => help.showModal(),
 });
 
+drawIcons();
 begin();
 loadConfig().then(
   ({ broker, topicPrefix }) => {

@@ -9,6 +9,7 @@ import '../register';
 import type { MqttVideoElement } from '../register';
 import { byId, shortcuts, showLink, toggleFullscreen } from './dom';
 import { gridFor } from './grid';
+import { drawIcons } from './icons';
 
 interface Tile {
   readonly name: string;
@@ -188,6 +189,7 @@ shortcuts({
   ArrowLeft: () => step(-1),
 });
 
+drawIcons();
 if (chosen) draw();
 loadConfig().then(
   ({ broker, topicPrefix }) => {
