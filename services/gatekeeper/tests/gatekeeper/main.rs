@@ -7,4 +7,6 @@
 mod placement;
 mod refusals;
 mod stopping;
+mod surroundings;
+mod tls;
 mod world;

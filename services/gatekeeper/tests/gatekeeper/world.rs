@@ -1,9 +1,7 @@
 //! A broker, a gatekeeper, scripted workers and a viewer; all of them on free ports, all gone when dropped.
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_stream::wrappers::{BroadcastStream, TcpListenerStream};
 use tokio_util::sync::CancellationToken;
+use tonic::transport::ServerTlsConfig;
 use tonic::{Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -38,8 +37,11 @@ pub(crate) struct World {
     pub(crate) viewer: Viewer,
     pub(crate) workers: Vec<Worker>,
     directory: tempfile::TempDir,
+    http: SocketAddr,
+    // Goes before the broker, or it would complain about the broker's end.
     gatekeeper: tokio::process::Child,
-    broker: Broker,
+    replicas: Vec<tokio::process::Child>,
+    pub(crate) broker: Broker,
 }
 
 impl World {
@@ -55,34 +57,50 @@ impl World {
 
     /// The same at a broker that has a past.
     pub(crate) async fn at(broker: Broker, workers: Vec<Worker>, flags: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("sources.yaml"), SOURCES).unwrap();
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gatekeeper"));
-        command
-            .args(["--http", "127.0.0.1:0", "--log-level", "warn", "--broker", &broker.url()])
-            .args(["--sources".as_ref(), directory.path().join("sources.yaml").as_os_str()])
-            .args(workers.iter().flat_map(|worker| ["--transcoder".to_owned(), format!("http://{}", worker.address)]))
-            .args(flags)
-            .env_clear()
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
-        let mut gatekeeper = command.spawn().unwrap();
-        let mut lines = BufReader::new(gatekeeper.stdout.take().unwrap()).lines();
-        let line = within(lines.next_line()).await.unwrap().unwrap();
-        let http: SocketAddr = line.strip_prefix("listening http=").unwrap().parse().unwrap();
-        // Announced once the gatekeeper is connected and subscribed.
-        Viewer::connect(&broker, &["video/sources"]).await.next().await;
-        let viewer = Viewer::connect(&broker, &["video_1", "video_2", "video/reply/#"]).await;
-        let world = Self { viewer, workers, directory, gatekeeper, broker };
+        let world = Self::deaf_to_workers(broker, workers, flags).await;
         for worker in &world.workers {
             worker.watched().await;
         }
         let known = format!("workers{{state=\"ready\"}} {}\n", world.workers.len());
-        let mut look = tokio::time::interval(Duration::from_millis(5));
-        while !get(http, "/metrics").await.contains(&known) {
-            look.tick().await;
-        }
+        world.until("/metrics", |text| text.contains(&known)).await;
         world
+    }
+
+    /// Ready to answer, whatever becomes of the workers.
+    pub(crate) async fn without_waiting(workers: Vec<Worker>, flags: &[&str]) -> Self {
+        Self::deaf_to_workers(Broker::start(), workers, flags).await
+    }
+
+    async fn deaf_to_workers(broker: Broker, workers: Vec<Worker>, flags: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("sources.yaml"), SOURCES).unwrap();
+        let (gatekeeper, http) = gatekeeper(&broker, &directory, &workers, flags).await;
+        // Announced once the gatekeeper is connected and subscribed.
+        Viewer::connect(&broker, &["video/sources"]).await.next().await;
+        let viewer = Viewer::connect(&broker, &["video_1", "video_2", "video/reply/#"]).await;
+        Self { viewer, workers, directory, broker, http, gatekeeper, replicas: Vec::new() }
+    }
+
+    /// Waits until the gatekeeper's page at `path`, with its header, is as `wanted` says.
+    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&str) -> bool) {
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        within(async {
+            while !wanted(&get(self.http, path).await) {
+                look.tick().await;
+            }
+        })
+        .await;
+    }
+
+    /// One more gatekeeper with the same workers at the same broker.
+    pub(crate) async fn replicate(&mut self) {
+        let (replica, http) = gatekeeper(&self.broker, &self.directory, &self.workers, &[]).await;
+        self.replicas.push(replica);
+        let main = std::mem::replace(&mut self.http, http);
+        self.until("/ready", |text| text.contains("200 OK")).await;
+        let known = format!("workers{{state=\"ready\"}} {}\n", self.workers.len());
+        self.until("/metrics", |text| text.contains(&known)).await;
+        self.http = main;
     }
 
     /// Another viewer at the same broker.
@@ -126,6 +144,27 @@ impl World {
     }
 }
 
+async fn gatekeeper(
+    broker: &Broker,
+    directory: &tempfile::TempDir,
+    workers: &[Worker],
+    flags: &[&str],
+) -> (tokio::process::Child, SocketAddr) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gatekeeper"));
+    command
+        .args(["--http", "127.0.0.1:0", "--log-level", "warn", "--broker", &broker.url()])
+        .args(["--sources".as_ref(), directory.path().join("sources.yaml").as_os_str()])
+        .args(workers.iter().flat_map(|worker| ["--transcoder".to_owned(), worker.url()]))
+        .args(flags)
+        .env_clear()
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let mut process = command.spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let line = within(lines.next_line()).await.unwrap().unwrap();
+    (process, line.strip_prefix("listening http=").unwrap().parse().unwrap())
+}
+
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(BACKSTOP, work).await.expect("it hangs")
 }
@@ -144,7 +183,7 @@ async fn get(address: SocketAddr, path: &str) -> String {
 pub(crate) struct Broker {
     process: Child,
     port: u16,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Broker {
@@ -153,20 +192,23 @@ impl Broker {
         // mosquitto cannot be asked for any port, so one that is free now is named; who loses the race tries again.
         loop {
             let port = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let config: PathBuf = directory.path().join("mosquitto.conf");
-            write!(std::fs::File::create(&config).unwrap(), "listener {port} 127.0.0.1\nallow_anonymous true\n")
-                .unwrap();
-            let mut command = Command::new("mosquitto");
-            let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-            command.arg("-c").arg(&config).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::null());
-            let mut process = command.spawn().expect("mosquitto is installed");
-            while process.try_wait().unwrap().is_none() {
-                if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Self { process, port, _directory: directory };
-                }
-                std::thread::yield_now();
+            let config = format!("listener {port} 127.0.0.1\nallow_anonymous true\n");
+            std::fs::write(directory.path().join("mosquitto.conf"), config).unwrap();
+            if let Some(process) = mosquitto(&directory, port) {
+                return Self { process, port, directory };
             }
         }
+    }
+
+    /// Kills it.
+    pub(crate) fn stop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn restart(&mut self) {
+        self.process = mosquitto(&self.directory, self.port).expect("its port is still free");
     }
 
     fn url(&self) -> String {
@@ -176,9 +218,23 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
+        self.stop();
     }
+}
+
+/// Runs it, and waits until it listens; `None` if it cannot.
+fn mosquitto(directory: &tempfile::TempDir, port: u16) -> Option<Child> {
+    let mut command = Command::new("mosquitto");
+    let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+    command.arg("-c").arg(directory.path().join("mosquitto.conf")).env("PATH", path);
+    let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("mosquitto is installed");
+    while process.try_wait().unwrap().is_none() {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Some(process);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    None
 }
 
 /// A client of the broker.
@@ -263,7 +319,8 @@ pub(crate) enum Mood {
 #[derive(Clone)]
 pub(crate) struct Worker {
     pub(crate) name: &'static str,
-    pub(crate) address: SocketAddr,
+    encrypted: bool,
+    address: SocketAddr,
     state: Arc<Mutex<State>>,
     news: broadcast::Sender<v1::WatchResponse>,
     watchers: watch::Sender<u32>,
@@ -283,6 +340,10 @@ struct State {
 
 impl Worker {
     pub(crate) async fn start(name: &'static str, slots: u32) -> Self {
+        Self::start_with(name, slots, None).await
+    }
+
+    pub(crate) async fn start_with(name: &'static str, slots: u32, tls: Option<ServerTlsConfig>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let behind = listener.local_addr().unwrap();
         let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -296,6 +357,7 @@ impl Worker {
         };
         let worker = Self {
             name,
+            encrypted: tls.is_some(),
             address: front.local_addr().unwrap(),
             state: Arc::new(Mutex::new(state)),
             news: broadcast::channel(64).0,
@@ -303,7 +365,11 @@ impl Worker {
             called: watch::channel(0).0,
             frozen: watch::channel(false).0,
         };
-        let server = tonic::transport::Server::builder().add_service(TranscoderServiceServer::new(worker.clone()));
+        let mut server = tonic::transport::Server::builder();
+        if let Some(tls) = tls {
+            server = server.tls_config(tls).unwrap();
+        }
+        let server = server.add_service(TranscoderServiceServer::new(worker.clone()));
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         tokio::spawn(forward(front, behind, worker.frozen.subscribe()));
         let reporter = worker.clone();
@@ -315,6 +381,10 @@ impl Worker {
             }
         });
         worker
+    }
+
+    fn url(&self) -> String {
+        format!("{}://{}", if self.encrypted { "https" } else { "http" }, self.address)
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -329,6 +399,11 @@ impl Worker {
     /// From now on no byte passes in either direction, and no connection is closed.
     pub(crate) fn freeze(&self) {
         self.frozen.send_replace(true);
+    }
+
+    /// New connections work again; those that froze never do.
+    pub(crate) fn thaw(&self) {
+        self.frozen.send_replace(false);
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
