@@ -18,8 +18,10 @@ use runtime::readiness::Readiness;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
@@ -73,7 +75,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::register(&registry).context("cannot register metrics")?;
     let readiness = Readiness::new(&["broker"]);
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_not_serving::<Contract>().await;
+    set_health(&health, ServingStatus::NotServing).await;
 
     let broker_token = CancellationToken::new();
     // Unique, as a second client of the same name would cut the first one off.
@@ -99,8 +101,9 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let servers = CancellationToken::new();
     let mut admin =
         tokio::spawn(runtime::admin::serve(http, registry, readiness.clone(), axum::Router::new(), servers.clone()));
+    let service = Service { jobs: jobs.clone(), token: servers.clone() };
     let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
-    let routes = server.add_service(health_service).add_service(Contract::new(Service(jobs.clone())));
+    let routes = server.add_service(health_service).add_service(Contract::new(service));
     let mut service = tokio::spawn(routes.serve_with_incoming_shutdown(incoming, servers.clone().cancelled_owned()));
     let mut table = tokio::spawn(table);
     let mut follower =
@@ -122,7 +125,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
 
     readiness.set("draining", Err("shutting down".to_owned()));
-    health.set_not_serving::<Contract>().await;
+    set_health(&health, ServingStatus::NotServing).await;
     let drained = jobs.drain(args.streams.drain_timeout).await;
     say(drained);
     servers.cancel();
@@ -132,6 +135,12 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     broker_token.cancel();
     connection.await.ok();
     Ok(())
+}
+
+/// Of the contract, and of the server as a whole, which is what a probe asks for that names no service.
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    health.set_service_status("", status).await;
+    health.set_service_status(<Contract as NamedService>::NAME, status).await;
 }
 
 /// Readiness follows the connection.
@@ -148,18 +157,18 @@ async fn follow_broker(
                 publisher.reconnected();
                 readiness.set("broker", Ok(()));
                 if !shutdown.is_cancelled() {
-                    health.set_serving::<Contract>().await;
+                    set_health(&health, ServingStatus::Serving).await;
                 }
             }
             Event::Disconnected { why } => {
                 readiness.set("broker", Err(why));
-                health.set_not_serving::<Contract>().await;
+                set_health(&health, ServingStatus::NotServing).await;
             }
             Event::Message(_) => {}
         }
     }
     // The connection is closed on purpose.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Keeps load and gauges up to date.

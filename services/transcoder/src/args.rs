@@ -122,8 +122,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     let unit = match unit {
         "ms" => Duration::from_millis(1),
         "s" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
-        "h" => Duration::from_secs(3600),
+        "m" => Duration::from_mins(1),
+        "h" => Duration::from_hours(1),
         _ => return Err("expected a unit of ms, s, m or h, such as 10s".to_owned()),
     };
     Ok(unit * number)
@@ -142,7 +142,7 @@ mod tests {
     fn durations_have_a_unit() {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!(duration("1h"), Ok(Duration::from_hours(1)));
         for bad in ["", "10", "s", "10 s", "1.5s", "-1s", "99999999999s"] {
             assert!(duration(bad).is_err(), "{bad}");
         }

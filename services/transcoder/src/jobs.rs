@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info_span};
 
 use crate::board::Snapshot;
 use crate::failure::{Code, Failure};
@@ -199,7 +199,7 @@ impl Table {
                     Some(request) => self.request(request),
                     None => return self.end().await,
                 },
-                Some(joined) = self.tasks.join_next_with_id() => self.gone(joined),
+                Some(joined) = self.tasks.join_next_with_id() => self.gone(&joined),
             }
         }
     }
@@ -247,13 +247,13 @@ impl Table {
         Ok(handle)
     }
 
-    fn gone(&mut self, joined: Result<(Id, Ended), tokio::task::JoinError>) {
-        let id = match &joined {
+    fn gone(&mut self, joined: &Result<(Id, Ended), tokio::task::JoinError>) {
+        let id = match joined {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
         if let Some(key) = self.names.remove(&id) {
-            if let Err(error) = &joined {
+            if let Err(error) = joined {
                 error!(source = key.source, profile = key.profile, %error, "a job ended in an unforeseen way");
             }
             self.running.remove(&key);
@@ -267,8 +267,7 @@ impl Table {
         self.draining = true;
         self.token.cancel();
         while let Some(joined) = self.tasks.join_next_with_id().await {
-            self.gone(joined);
+            self.gone(&joined);
         }
-        info!("no stream is left");
     }
 }

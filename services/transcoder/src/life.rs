@@ -168,7 +168,7 @@ mod tests {
         assert!(!life.is_over(now + Duration::from_secs(10)));
         assert!(life.is_over(now + Duration::from_secs(11)));
         life.watched(true, now + Duration::from_secs(10));
-        assert!(!life.is_over(now + Duration::from_secs(3600)));
+        assert!(!life.is_over(now + Duration::from_hours(1)));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// Without any answer for so long, as when no media flows, somebody who gets nothing else is gone too.
-pub(crate) const SILENCE: Duration = Duration::from_secs(300);
+pub(crate) const SILENCE: Duration = Duration::from_mins(5);
 
 /// How somebody is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -115,9 +115,14 @@ impl Publisher {
         self.hand_over(Kind::Report, Publication::new(topic, json(report)).at_least_once())
     }
 
-    /// A report that the broker keeps for those who come later.
-    pub(crate) fn retain(&self, topic: String, report: &impl Serialize) -> Result<Pending, PublishError> {
-        self.hand_over(Kind::Report, Publication::new(topic, json(report)).at_least_once().retain())
+    /// A report that the broker keeps for those who come later, and forgets by itself after `expiry`.
+    pub(crate) fn retain(
+        &self,
+        topic: String,
+        report: &impl Serialize,
+        expiry: Duration,
+    ) -> Result<Pending, PublishError> {
+        self.hand_over(Kind::Report, Publication::new(topic, json(report)).at_least_once().retain().expiry(expiry))
     }
 
     /// Makes the broker forget what it kept.

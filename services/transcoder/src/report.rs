@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::life::State;
 use crate::muxer::Media;
+use crate::rate::Rate;
 use crate::stream::Spec;
 
 /// To one viewer: how its stream is doing.
@@ -37,14 +38,14 @@ struct Why<'a> {
 /// To all, each second: that the stream lives, and its figures.
 #[derive(Debug, Serialize)]
 pub(crate) struct Tick<'a> {
-    pub(crate) time: u64,
-    pub(crate) generation: u64,
-    pub(crate) state: &'static str,
-    pub(crate) fps: f64,
-    pub(crate) bitrate: u64,
-    pub(crate) viewers: usize,
-    pub(crate) restarts: u32,
-    pub(crate) worker: &'a str,
+    time: u64,
+    generation: u64,
+    state: &'static str,
+    fps: f64,
+    bitrate: u64,
+    viewers: usize,
+    restarts: u32,
+    worker: &'a str,
 }
 
 /// Retained: what the stream is made of.
@@ -123,6 +124,20 @@ impl<'a> About<'a> {
                 code: failure.code.as_str(),
                 retry_after_s: failure.retry_after.map(seconds),
             }),
+        }
+    }
+
+    /// A tick.
+    pub(crate) fn tick(self, state: State, rate: &Rate, viewers: usize, restarts: u32) -> Tick<'a> {
+        Tick {
+            time: unix_ms(),
+            generation: self.generation,
+            state: to_viewers(state),
+            fps: rate.frames_per_second(),
+            bitrate: rate.bits_per_second(),
+            viewers,
+            restarts,
+            worker: self.worker,
         }
     }
 

@@ -12,6 +12,7 @@ use proto::v1::transcoder_service_server::TranscoderService;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -31,7 +32,12 @@ const CHANGES: usize = 1;
 
 /// Serves the contract.
 #[derive(Debug, Clone)]
-pub(crate) struct Service(pub(crate) Jobs);
+pub(crate) struct Service {
+    /// The streams.
+    pub(crate) jobs: Jobs,
+    /// Ends what would never end by itself.
+    pub(crate) token: CancellationToken,
+}
 
 #[tonic::async_trait]
 impl TranscoderService for Service {
@@ -39,7 +45,7 @@ impl TranscoderService for Service {
         let request = request.into_inner();
         let spec = spec(request.stream).map_err(refused)?;
         tracing::info!(source = spec.key.source, profile = spec.key.profile, session = request.session, "describe");
-        let media = self.0.describe(spec).await.map_err(refused)?;
+        let media = self.jobs.describe(spec).await.map_err(refused)?;
         Ok(Response::new(v1::DescribeResponse { media: Some(media.into()) }))
     }
 
@@ -48,11 +54,11 @@ impl TranscoderService for Service {
         let spec = spec(request.stream).map_err(refused)?;
         let viewer = viewer(request.viewer.unwrap_or_default()).map_err(refused)?;
         if request.refresh_only {
-            if !self.0.refresh(spec.key.clone(), viewer.reply_topic).await {
+            if !self.jobs.refresh(spec.key.clone(), viewer.reply_topic).await {
                 return Err(Status::not_found("no such viewer"));
             }
         } else {
-            self.0.play(spec, viewer, request.max_viewers).await.map_err(refused)?;
+            self.jobs.play(spec, viewer, request.max_viewers).await.map_err(refused)?;
         }
         Ok(Response::new(v1::PlayResponse {}))
     }
@@ -73,7 +79,7 @@ impl TranscoderService for Service {
             (Whom::All, Some(Code::Draining)) => Farewell::Silent,
             (_, Some(code)) => Farewell::Because(code),
         };
-        let stopped = self.0.stop(source, whom, farewell).await;
+        let stopped = self.jobs.stop(source, whom, farewell).await;
         Ok(Response::new(v1::StopResponse { stopped: stopped as u32 }))
     }
 
@@ -83,7 +89,7 @@ impl TranscoderService for Service {
         let viewers: Result<Vec<_>, _> = request.viewers.into_iter().map(viewer).collect();
         let viewers = viewers.map_err(refused)?;
         tracing::info!(source = spec.key.source, profile = spec.key.profile, viewers = viewers.len(), "adopt");
-        let media = self.0.adopt(spec, viewers, request.after.map(Into::into)).await.map_err(refused)?;
+        let media = self.jobs.adopt(spec, viewers, request.after.map(Into::into)).await.map_err(refused)?;
         Ok(Response::new(v1::AdoptResponse { media: Some(media.into()) }))
     }
 
@@ -91,13 +97,17 @@ impl TranscoderService for Service {
 
     async fn watch(&self, _: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let (changes, received) = mpsc::channel(CHANGES);
-        tokio::spawn(follow(self.0.board().subscribe(), changes));
+        tokio::spawn(follow(self.jobs.board().subscribe(), changes, self.token.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(received))))
     }
 }
 
 /// Sends changes until the caller hangs up. Load changes each second, so a second never passes without a message.
-async fn follow(mut snapshots: watch::Receiver<Snapshot>, changes: mpsc::Sender<Result<v1::WatchResponse, Status>>) {
+async fn follow(
+    mut snapshots: watch::Receiver<Snapshot>,
+    changes: mpsc::Sender<Result<v1::WatchResponse, Status>>,
+    token: CancellationToken,
+) {
     let mut known: Option<Snapshot> = None;
     loop {
         // Room first, then the latest: whoever reads slowly gets the present and not the past.
@@ -118,8 +128,9 @@ async fn follow(mut snapshots: watch::Receiver<Snapshot>, changes: mpsc::Sender<
         }));
         known = Some(snapshot);
         tokio::select! {
-            changed = snapshots.changed() => if changed.is_err() { return },
+            latest = snapshots.changed() => if latest.is_err() { return },
             () = changes.closed() => return,
+            () = token.cancelled() => return,
         }
     }
 }

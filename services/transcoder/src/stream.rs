@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -120,10 +121,13 @@ impl Source {
         self.login.as_ref()
     }
 
-    /// Where it is and how to log in, percent-encoded.
-    pub(crate) fn url_with_login(&self) -> Option<SecretString> {
-        let login = self.login.as_ref()?;
+    /// Where it is and how to log in, percent-encoded; `None` if there is nothing secret about it. A query counts as a
+    /// secret, as many cameras take the login there.
+    pub(crate) fn secret_url(&self) -> Option<SecretString> {
         let mut url = self.url.clone();
+        let Some(login) = &self.login else {
+            return url.query().is_some().then(|| String::from(url).into());
+        };
         // What the setters leave alone (such as "'") is quoted by whoever writes the URL somewhere.
         url.set_username(&encoded(login.username.expose_secret())).ok()?;
         url.set_password(Some(&encoded(login.password.expose_secret()))).ok()?;
@@ -179,37 +183,15 @@ fn bad(text: impl Into<String>) -> Failure {
     Failure::new(Code::BadRequest, text)
 }
 
-/// Percent-encodes everything that is not unreserved (RFC 3986 section 2.3).
+/// Everything but what is unreserved (RFC 3986 section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let [first, tail @ ..] = rest {
-        let escaped = tail.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                decoded.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -225,7 +207,7 @@ mod tests {
         #[test]
         fn any_login_survives_the_way_through_a_url(username in "\\PC{1,12}", password in "\\PC{0,12}") {
             let source = Source::new("rtsp://10.0.0.1/a?b=c", Some(login(&username, &password))).unwrap();
-            let url = source.url_with_login().unwrap();
+            let url = source.secret_url().unwrap();
             let read = Source::new(url.expose_secret(), None).unwrap();
             prop_assert_eq!(read.url(), "rtsp://10.0.0.1/a?b=c");
             prop_assert_eq!(read.login().unwrap().username.expose_secret(), username);

@@ -1,8 +1,8 @@
 //! ffmpeg's command line: a pure function of the source, the profile and the plan.
 //!
 //! Each track gets an output and a pipe of its own, so that one that falls silent cannot hold the other. A login never
-//! stands in the arguments, which every process of the machine can read: such a source is named by a concat script on
-//! standard input. The flags of input and output were measured for
+//! stands in the arguments, which every process of the machine can read: a source that has one, or a query that may be one,
+//! is named by a concat script on standard input. The flags of input and output were measured for
 //! delay and for starts that fail; change none without measuring again.
 
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub(crate) fn invocation(spec: &Spec, plan: Plan, timeout: Duration) -> Invocati
 
 fn input(args: &mut Args, source: &Source, timeout: Duration) -> Option<SecretString> {
     let timeout = timeout.as_micros();
-    let Some(url) = source.url_with_login() else {
+    let Some(url) = source.secret_url() else {
         args.push(&format!("-protocol_whitelist {PROTOCOLS} -rtsp_transport tcp -timeout {timeout} -i"));
         args.0.push(source.url().to_owned());
         return None;
@@ -160,6 +160,15 @@ mod tests {
         insta::assert_snapshot!(rendered(&spec, Plan::default()));
         let args = invocation(&spec, Plan::default(), Duration::from_secs(5)).args.join(" ");
         assert!(!args.contains("us%20er") && !args.contains("p%27a"), "{args}");
+    }
+
+    #[test]
+    fn a_query_may_be_a_login() {
+        let source = Source::new("rtsp://10.1.2.3/?user=admin&password=hunter2", None).unwrap();
+        let spec = Spec { source, ..spec(None, None) };
+        let invocation = invocation(&spec, Plan::default(), Duration::from_secs(5));
+        assert!(!invocation.args.join(" ").contains("hunter2"));
+        assert!(invocation.script.unwrap().expose_secret().contains("hunter2"));
     }
 
     #[test]

@@ -104,28 +104,40 @@ impl Scrubber {
         Self([&login.password, &login.username].into_iter().filter(telling).cloned().collect())
     }
 
-    /// The line without userinfo in URLs and without the login itself.
+    /// The line without userinfo and queries of URLs, and without the login itself.
     pub(crate) fn scrub(&self, line: &str) -> String {
         let mut clean = String::with_capacity(line.len());
         let mut rest = line;
         while let Some(scheme_end) = rest.find("://").map(|at| at + 3) {
             let (before, after) = rest.split_at(scheme_end);
             clean.push_str(before);
-            // A login may hold anything, even what ends an authority: the last "@" of the word is what counts.
-            let word_end = after.find([' ', '\t', '"']).unwrap_or(after.len());
-            match after[..word_end].rfind('@') {
-                Some(at) => {
-                    clean.push_str("***");
-                    rest = &after[at..];
-                }
-                None => rest = after,
-            }
+            let (url, after) = after.split_at(after.find([' ', '\t', '"']).unwrap_or(after.len()));
+            scrub_url(url, &mut clean);
+            rest = after;
         }
         clean.push_str(rest);
         for secret in &self.0 {
             clean = clean.replace(secret.expose_secret(), "***");
         }
         clean
+    }
+}
+
+/// A login may hold anything, even what ends an authority or a path: the last "@" is what counts, and the first "?" behind.
+fn scrub_url(url: &str, clean: &mut String) {
+    let host = url.rfind('@').map_or(url, |at| {
+        clean.push_str("***");
+        &url[at..]
+    });
+    match host.find('?') {
+        Some(query) => {
+            clean.push_str(&host[..query]);
+            // What ends the word is no part of the URL, such as "': ".
+            let end = host.trim_end_matches(['\'', ':', ',']).len().max(query);
+            clean.push_str("?***");
+            clean.push_str(&host[end..]);
+        }
+        None => clean.push_str(host),
     }
 }
 
@@ -176,6 +188,14 @@ mod tests {
             let foreign = Scrubber::default().scrub(&line);
             prop_assert!(!foreign.contains(&format!(":{password}@")), "{foreign}");
         }
+    }
+
+    #[test]
+    fn queries_are_not_shown() {
+        let line = "rtsp://10.0.0.1/live?user=admin&password=hunter2: Connection refused";
+        assert_eq!(Scrubber::default().scrub(line), "rtsp://10.0.0.1/live?***: Connection refused");
+        let line = "Impossible to open 'rtsp://u:p@10.0.0.1/live?a@b=c'";
+        assert_eq!(Scrubber::default().scrub(line), "Impossible to open 'rtsp://***@b=c'");
     }
 
     #[test]

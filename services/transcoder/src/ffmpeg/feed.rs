@@ -13,13 +13,14 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use runtime::backoff::Backoff;
 use tracing::{debug, info, warn};
 
+use super::chatter::Chatter;
 use super::command::invocation;
 use super::diagnosis::{self, Scrubber, Symptom};
+use super::pace::Pace;
 use super::plan::{Audio, Plan};
 use super::process::{self, Process};
 use super::{Settings, learned::Learned};
@@ -27,22 +28,6 @@ use crate::failure::{Code, Failure};
 use crate::flv::Item;
 use crate::muxer::Track;
 use crate::stream::Spec;
-
-/// First pause: short, as most losses are over at once, and its freeze is what viewers see.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause while a camera may just be restarting, so that its picture is back within seconds of its return.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long a camera may just be restarting.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// Longest pause after that.
-const LONGEST_PAUSE_LATER: Duration = Duration::from_secs(15);
-/// Between attempts that cannot succeed unless somebody changes something; cameras lock out who tries more often.
-const PAUSE_IF_HOPELESS: Duration = Duration::from_secs(30);
-/// A run this long was healthy: what fails after it fails anew.
-const HEALTHY: Duration = Duration::from_secs(10);
-/// Messages of ffmpeg that are logged within [`QUOTA_PERIOD`]: enough for any failure to start.
-const QUOTA: u32 = 10;
-const QUOTA_PERIOD: Duration = Duration::from_secs(10);
 
 /// What the feed gives.
 #[derive(Debug)]
@@ -91,6 +76,19 @@ pub(crate) enum Reason {
     NotStarted,
 }
 
+impl Reason {
+    /// As operators read it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Failed => "failed",
+            Self::Stalled => "stalled",
+            Self::Broken => "broken",
+            Self::NotStarted => "not_started",
+        }
+    }
+}
+
 /// The source of a job.
 pub(crate) struct Feed {
     settings: Arc<Settings>,
@@ -98,7 +96,7 @@ pub(crate) struct Feed {
     plan: Plan,
     state: State,
     pace: Pace,
-    log: Log,
+    chatter: Chatter,
 }
 
 enum State {
@@ -130,7 +128,7 @@ impl Feed {
     pub(crate) fn new(settings: Arc<Settings>, spec: Arc<Spec>) -> Self {
         let plan = settings.learned.plan(spec.source.url(), Instant::now());
         let state = State::Waiting(Instant::now());
-        Self { settings, spec, plan, state, pace: Pace::new(), log: Log::default() }
+        Self { settings, spec, plan, state, pace: Pace::new(), chatter: Chatter::default() }
     }
 
     /// The next event. Cancel-safe.
@@ -166,7 +164,7 @@ impl Feed {
                         let why = *why;
                         return self.stopped(why);
                     }
-                    process::Event::Message(line) => self.log.message(&line),
+                    process::Event::Message(line) => self.chatter.message(&line, self.pace.is_failing()),
                     _ => {}
                 },
             }
@@ -210,12 +208,16 @@ impl Feed {
     fn start(&mut self) -> io::Result<State> {
         let invocation = invocation(&self.spec, self.plan, self.settings.source_timeout);
         let scrubber = Scrubber::new(self.spec.source.login());
-        Ok(State::Starting(Box::pin(process::start(&self.settings, invocation, scrubber)?)))
+        Ok(State::Starting(Box::pin(process::start(&self.settings, &invocation, scrubber)?)))
     }
 
     fn began(&mut self, process: Process) -> Event {
         let now = Instant::now();
-        info!(pid = process.id(), plan = ?self.plan, "ffmpeg started");
+        if self.pace.is_failing() {
+            debug!(pid = process.id(), plan = ?self.plan, "ffmpeg started again");
+        } else {
+            info!(pid = process.id(), plan = ?self.plan, "ffmpeg started");
+        }
         self.state =
             State::Running(Run { process, symptom: Symptom::Other, began: now, pictures: false, alive_at: now });
         Event::Began { expects_audio: self.plan.audio != Audio::Absent }
@@ -236,7 +238,7 @@ impl Feed {
                 if !run.pictures {
                     run.symptom = diagnosis::first(run.symptom, &line);
                 }
-                self.log.message(&line);
+                self.chatter.message(&line, self.pace.is_failing());
                 None
             }
             process::Event::Ended(Track::Audio) => Some(Event::AudioEnded),
@@ -247,9 +249,13 @@ impl Feed {
                 None
             }
             process::Event::Exited(status) => {
-                info!(%status, symptom = ?run.symptom, pictures = run.pictures, "ffmpeg exited");
-                let reason = if run.pictures { Reason::Exited } else { Reason::Failed };
-                let symptom = run.symptom;
+                let (symptom, pictures) = (run.symptom, run.pictures);
+                if self.pace.is_failing() && !pictures {
+                    debug!(%status, ?symptom, "ffmpeg exited again");
+                } else {
+                    info!(%status, ?symptom, pictures, "ffmpeg exited");
+                }
+                let reason = if pictures { Reason::Exited } else { Reason::Failed };
                 Some(self.conclude(symptom, reason))
             }
         }
@@ -259,7 +265,7 @@ impl Feed {
         match std::mem::replace(&mut self.state, State::Waiting(Instant::now())) {
             State::Running(run) => {
                 info!(?why, "stopping ffmpeg");
-                self.pace.ran(&run, Instant::now());
+                self.pace.ran(run.pictures, run.began, Instant::now());
                 run.process.stop();
                 self.state = State::Stopping(run.process, why);
             }
@@ -292,7 +298,7 @@ impl Feed {
     fn conclude(&mut self, symptom: Symptom, reason: Reason) -> Event {
         let now = Instant::now();
         if let State::Running(run) = &self.state {
-            self.pace.ran(run, now);
+            self.pace.ran(run.pictures, run.began, now);
         }
         if let Some(plan) = self.plan.after(symptom) {
             info!(?symptom, ?plan, "learnt about the source");
@@ -315,86 +321,5 @@ impl Feed {
         debug!(?pause, "waiting before the next attempt");
         self.state = State::Waiting(now + pause);
         Event::Ended(End::Lost { failure: failure.retry_after(pause), reason })
-    }
-}
-
-/// How long to pause: pure, but for the jitter.
-#[derive(Debug)]
-struct Pace {
-    backoff: Backoff,
-    failing_since: Option<Instant>,
-    later: bool,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), failing_since: None, later: false }
-    }
-
-    fn ran(&mut self, run: &Run, now: Instant) {
-        if run.pictures && now.duration_since(run.began) >= HEALTHY {
-            *self = Self::new();
-        }
-    }
-
-    fn pause(&mut self, code: Code, now: Instant) -> Duration {
-        let since = *self.failing_since.get_or_insert(now);
-        if matches!(code, Code::SourceUnauthorized | Code::UnsupportedCodec | Code::Internal) {
-            return PAUSE_IF_HOPELESS;
-        }
-        if !self.later && now.duration_since(since) >= PATIENCE {
-            self.later = true;
-            self.backoff = Backoff::new(LONGEST_PAUSE, LONGEST_PAUSE_LATER);
-        }
-        self.backoff.next_delay()
-    }
-}
-
-/// Logs ffmpeg's messages as long as they are few: a damaged stream brings thousands.
-#[derive(Debug, Default)]
-struct Log {
-    period: Option<Instant>,
-    lines: u32,
-}
-
-impl Log {
-    fn message(&mut self, line: &str) {
-        let now = Instant::now();
-        if self.period.is_none_or(|began| now.duration_since(began) >= QUOTA_PERIOD) {
-            if self.lines > QUOTA {
-                warn!(suppressed = self.lines - QUOTA, "more messages of ffmpeg");
-            }
-            *self = Self { period: Some(now), lines: 0 };
-        }
-        self.lines += 1;
-        if self.lines <= QUOTA {
-            warn!(ffmpeg = line, "ffmpeg says");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_camera_that_restarts_is_tried_every_two_seconds_for_minutes() {
-        let (mut pace, mut now) = (Pace::new(), Instant::now());
-        let began = now;
-        while now.duration_since(began) < PATIENCE {
-            let pause = pace.pause(Code::SourceUnreachable, now);
-            assert!(pause <= LONGEST_PAUSE, "{pause:?}");
-            now += pause;
-        }
-        for _ in 0..20 {
-            let pause = pace.pause(Code::SourceUnreachable, now);
-            assert!(pause <= LONGEST_PAUSE_LATER, "{pause:?}");
-        }
-    }
-
-    #[test]
-    fn a_refused_login_is_not_hammered() {
-        let mut pace = Pace::new();
-        assert_eq!(pace.pause(Code::SourceUnauthorized, Instant::now()), PAUSE_IF_HOPELESS);
     }
 }

@@ -12,7 +12,7 @@ use super::plan::Plan;
 /// Sources that are remembered: more than a worker has slots, so those of its neighbours fit after a failover.
 const CAPACITY: usize = 256;
 /// How long something learnt holds.
-const HOLDS: Duration = Duration::from_secs(3600);
+const HOLDS: Duration = Duration::from_hours(1);
 
 /// The memory. Clones share it.
 #[derive(Debug, Clone, Default)]

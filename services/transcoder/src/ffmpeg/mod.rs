@@ -2,10 +2,12 @@
 //!
 //! The rest of the worker sees a [`feed::Feed`]: samples of one source, over as many runs of ffmpeg as it takes.
 
+mod chatter;
 mod command;
 mod diagnosis;
 pub(crate) mod feed;
 mod learned;
+mod pace;
 mod plan;
 mod process;
 mod sandbox;

@@ -56,9 +56,8 @@ impl Plan {
             Symptom::AudioNotCopyable => {
                 Self { audio: if self.audio == Audio::Copy { Audio::Encode } else { Audio::Absent }, ..self }
             }
-            Symptom::VideoNotCopyable => Self { video: Video::Encode, ..self },
             Symptom::ParametersMissing if self.probe == Probe::Short => Self { probe: Probe::Long, ..self },
-            Symptom::ParametersMissing => Self { video: Video::Encode, ..self },
+            Symptom::VideoNotCopyable | Symptom::ParametersMissing => Self { video: Video::Encode, ..self },
             Symptom::NoVideo
             | Symptom::VideoUndecodable
             | Symptom::Unauthorized

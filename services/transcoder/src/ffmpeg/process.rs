@@ -72,7 +72,7 @@ struct Output {
 /// Starts a run. The result comes once the program is executed, or could not be.
 pub(crate) fn start(
     settings: &Settings,
-    invocation: Invocation,
+    invocation: &Invocation,
     scrubber: Scrubber,
 ) -> io::Result<impl Future<Output = io::Result<Process>> + Send + 'static> {
     let (video, video_end) = io::pipe()?;
@@ -80,7 +80,7 @@ pub(crate) fn start(
     let (stderr, stderr_end) = io::pipe()?;
     let (leash, exit, started) = {
         let mut command = Command::new(&settings.program);
-        command.args(&invocation.args).stdin(stdin(&invocation)?).stdout(video_end).stderr(stderr_end);
+        command.args(&invocation.args).stdin(stdin(invocation)?).stdout(video_end).stderr(stderr_end);
         let audio_end = invocation.audio.then_some(audio_end);
         settings.sandbox.confine(&mut command, audio_end.as_ref().map(AsRawFd::as_raw_fd));
         spawn(command, audio_end)?

@@ -1,6 +1,6 @@
 //! Takes from ffmpeg what it does not need: it parses foreign bytes, so it is treated as if it were foreign itself.
 //!
-//! In force for each run: it dies with the thread that started it, cannot gain privileges, dump core, write or create a
+//! In force for each run: it dies with the thread that started it, has and gains no privileges, cannot dump core, write or create a
 //! file, signal or listen beyond itself, and holds no descriptors but its pipes. Landlock is best effort, as older kernels
 //! lack it; the limit on file size holds everywhere. It may read files and connect: it has to.
 //!
@@ -94,6 +94,10 @@ fn enter(parent: u32, ruleset: Option<RawFd>, audio: Option<RawFd>) -> std::io::
         // Everything else closes at exec by itself; this covers what a library may have opened without saying so.
         let first = if audio.is_some() { AUDIO_FD + 1 } else { AUDIO_FD };
         libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        // A container's root is to hand nothing on. Who is not root may not do this, and has nothing to hand on.
+        for capability in 0..64 {
+            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+        }
         checked(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
         if let Some(ruleset) = ruleset {
             checked(libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) as libc::c_int)?;

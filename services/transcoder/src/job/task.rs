@@ -1,0 +1,355 @@
+//! The loop of a job: takes whatever happens next, asks the pure parts what follows, and does it. What it is asked for is
+//! answered in [`commands`].
+
+mod commands;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use runtime::broker::{Outcome, PublishError};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::herald::{self, Herald, News, Subject};
+use super::{Answer, Command, Ended, Shared};
+use crate::board::{Entry, Stream};
+use crate::failure::{Code, Failure};
+use crate::fanout::Fanout;
+use crate::ffmpeg::feed::{self, End, Feed};
+use crate::life::{Life, Verdict};
+use crate::muxer::{Continuation, Error as MuxerError, Media, Muxer, Output, Start, Track};
+use crate::presence::Rule;
+use crate::rate::Rate;
+use crate::report;
+use crate::stream::Spec;
+use crate::viewers::{Delivery, Viewer, Viewers, Whom};
+
+/// How often a live viewer is told the status, which is also how its presence is noticed.
+const STATUS_EVERY: u32 = 5;
+/// How often what is retained is renewed, in seconds.
+const RETAIN_EVERY: u32 = 20;
+
+/// A stream.
+pub(super) struct Job {
+    shared: Shared,
+    spec: Arc<Spec>,
+    entry: Entry,
+    life: Life,
+    feed: Feed,
+    muxer: Muxer,
+    fanout: Fanout,
+    viewers: Viewers,
+    /// Somebody has subscribed to the tick, viewer or not.
+    passive: bool,
+    waiting: Vec<Waiting>,
+    herald: Herald,
+    rate: Rate,
+    /// Why there is no media now.
+    failure: Option<Failure>,
+    restarts: u32,
+    /// When a run began whose first keyframe is not out.
+    run_began: Option<Instant>,
+    /// What viewers were told last.
+    announced: Option<(&'static str, u64, Option<Code>)>,
+    connected: bool,
+    seconds: u32,
+}
+
+/// Somebody who waits for the first keyframe.
+struct Waiting {
+    adopts: Vec<Viewer>,
+    answer: Answer<Result<Media, Failure>>,
+}
+
+impl Job {
+    /// A job whose first run of ffmpeg begins when it is run.
+    pub(super) fn new(shared: Shared, spec: Arc<Spec>, after: Option<Continuation>) -> Self {
+        let now = Instant::now();
+        let fanout = Fanout::new(shared.publisher.clone(), &spec, shared.max_message_bytes);
+        let job = Self {
+            life: Life::new(shared.linger, now),
+            feed: Feed::new(shared.ffmpeg.clone(), spec.clone()),
+            muxer: Muxer::new(Start { unix_ms: report::unix_ms(), after }),
+            entry: shared.board.entry(spec.key.clone()),
+            fanout,
+            herald: Herald::new(shared.publisher.clone(), spec.clone(), shared.worker.clone()),
+            shared,
+            spec,
+            viewers: Viewers::default(),
+            passive: false,
+            waiting: Vec::new(),
+            rate: Rate::default(),
+            failure: None,
+            restarts: 0,
+            run_began: None,
+            announced: None,
+            connected: true,
+            seconds: 0,
+        };
+        job.post();
+        job
+    }
+
+    /// Runs it to its end.
+    pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<Command>, token: CancellationToken) -> Ended {
+        info!("stream begins");
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.review();
+        let ended = loop {
+            let over = self.life.deadline();
+            let ended = tokio::select! {
+                () = token.cancelled() => Some(Ended::Drained),
+                command = mailbox.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => Some(Ended::Drained),
+                },
+                event = self.feed.next() => self.source(event),
+                answer = self.herald.next() => {
+                    self.answered(answer);
+                    None
+                }
+                _ = second.tick() => {
+                    self.second();
+                    None
+                }
+                () = tokio::time::sleep_until(over.unwrap_or_else(Instant::now).into()), if over.is_some() => None,
+            };
+            self.review();
+            if let Some(ended) = ended {
+                break ended;
+            }
+            if self.life.is_over(Instant::now()) {
+                break Ended::Unwatched;
+            }
+        };
+        mailbox.close();
+        // Commands that came too late; their senders ask again, and of a new job.
+        while mailbox.try_recv().is_ok() {}
+        self.close(&ended).await;
+        ended
+    }
+
+    fn source(&mut self, event: feed::Event) -> Option<Ended> {
+        match event {
+            feed::Event::Began { expects_audio } => {
+                self.run_began = Some(Instant::now());
+                let outputs = self.muxer.begin(report::unix_ms(), expects_audio);
+                self.publish(&outputs);
+            }
+            feed::Event::Item(item, at) => match self.muxer.push(item, report::unix(at).as_micros() as u64) {
+                Ok(outputs) => self.publish(&outputs),
+                Err(error) => {
+                    warn!(%error, "the source has to be transcoded");
+                    self.feed.reject(match error {
+                        MuxerError::UnsupportedVideo(_) => Track::Video,
+                        MuxerError::UnsupportedAudio(_) => Track::Audio,
+                    });
+                }
+            },
+            feed::Event::AudioEnded => {
+                let outputs = self.muxer.give_up_audio();
+                self.publish(&outputs);
+            }
+            feed::Event::Ended(End::Learnt | End::Replaced) => {
+                self.restarted("learnt");
+                self.life.interrupted();
+            }
+            feed::Event::Ended(End::Lost { failure, reason }) => {
+                self.restarted(reason.as_str());
+                // Said once, and not with each attempt while the source is away.
+                if self.failure.as_ref().map(|failure| failure.code) != Some(failure.code) {
+                    warn!(code = failure.code.as_str(), reason = reason.as_str(), "source lost");
+                }
+                for waiting in std::mem::take(&mut self.waiting) {
+                    waiting.answer.send(Err(failure.clone())).ok();
+                }
+                self.failure = Some(failure.clone());
+                self.review_watched();
+                if self.life.lost(failure.code) == Verdict::End {
+                    return Some(Ended::Lost(failure));
+                }
+            }
+        }
+        None
+    }
+
+    fn restarted(&mut self, reason: &'static str) {
+        self.restarts += 1;
+        self.shared.metrics.restarted(reason);
+    }
+
+    fn publish(&mut self, outputs: &[Output]) {
+        if outputs.is_empty() {
+            return;
+        }
+        let evidence = self.fanout.publish(outputs);
+        self.herald.listen(evidence);
+        let mut keyframe = false;
+        for output in outputs {
+            match output {
+                Output::Generation(media) => info!(
+                    generation = media.generation,
+                    video = media.video.codec,
+                    width = media.video.width,
+                    height = media.video.height,
+                    audio = media.audio.as_ref().map(|audio| audio.codec.as_str()),
+                    "generation begins"
+                ),
+                Output::Fragment { track, sync, bytes, .. } => {
+                    self.rate.count(*track == Track::Video, bytes.len());
+                    keyframe |= *track == Track::Video && *sync;
+                }
+                Output::Init { .. } | Output::Gop { .. } => {}
+            }
+        }
+        if keyframe && (self.run_began.is_some() || !self.life.is_flowing()) {
+            self.keyframe();
+        }
+    }
+
+    /// The first keyframe of a run is out.
+    fn keyframe(&mut self) {
+        if let Some(began) = self.run_began.take() {
+            self.shared.metrics.started(began.elapsed());
+        }
+        self.failure = None;
+        self.life.flows();
+        if let Some(media) = self.muxer.media().cloned() {
+            for waiting in std::mem::take(&mut self.waiting) {
+                self.serve(waiting, media.clone());
+            }
+        }
+    }
+
+    fn answered(&mut self, (subject, outcome): herald::Answer) {
+        let reply_viewer = matches!(subject, Subject::ReplyViewer(_));
+        if let Subject::ReplyViewer(topic) = &subject {
+            self.fanout.settled(topic);
+        }
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                debug!(%error, reply_viewer, "a report was not published");
+                // The connection went, even if it is back already.
+                self.connected &= !matches!(error, PublishError::Lost);
+                return;
+            }
+        };
+        self.shared.publisher.noticed(outcome);
+        let anybody = outcome == Outcome::Delivered;
+        match subject {
+            Subject::Anybody => {
+                let tells = matches!(self.shared.publisher.rule(), Rule::Subscribers { .. });
+                self.passive = anybody && tells;
+            }
+            Subject::Viewer(topic) | Subject::ReplyViewer(topic) => {
+                self.viewers.answered(&topic, anybody, Instant::now());
+            }
+            Subject::Nobody => {}
+        }
+    }
+
+    fn second(&mut self) {
+        let now = Instant::now();
+        self.seconds = self.seconds.wrapping_add(1);
+        self.rate.second();
+        // Nobody waits any more who has hung up.
+        self.waiting.retain(|waiting| !waiting.answer.is_closed());
+        if !self.shared.publisher.connected() {
+            self.connected = false;
+        } else if !self.connected {
+            self.connected = true;
+            self.viewers.resumed(now);
+            self.announced = None;
+        }
+        if self.connected {
+            self.shared.publisher.ask_broker(self.fanout.root());
+            let gone = self.viewers.remove_gone(self.shared.publisher.rule(), now);
+            for viewer in &gone {
+                info!(session = viewer.session, viewers = self.viewers.len(), "viewer has gone");
+                self.fanout.leave(&viewer.reply_topic);
+            }
+            let news = self.news();
+            self.herald.tick(&news, &self.rate, self.viewers.len(), self.restarts);
+            if self.seconds.is_multiple_of(STATUS_EVERY) {
+                for viewer in self.viewers.iter().filter(|viewer| viewer.delivery == Delivery::Live) {
+                    self.herald.status(viewer, &news);
+                }
+            }
+            if self.seconds.is_multiple_of(RETAIN_EVERY) {
+                self.herald.retain(&news, self.muxer.media());
+            }
+        }
+        self.post();
+    }
+
+    /// Draws the conclusions from whatever has just happened.
+    fn review(&mut self) {
+        self.review_watched();
+        let state = report::to_viewers(self.life.state());
+        let generation = self.generation();
+        let news = (state, generation, self.failure.as_ref().map(|failure| failure.code));
+        if self.announced == Some(news) {
+            return;
+        }
+        if self.announced.is_some_and(|(before, ..)| before != state) {
+            info!(old = self.announced.map(|(before, ..)| before), new = state, viewers = self.viewers.len(), "state");
+        }
+        self.announced = Some(news);
+        let news = self.news();
+        for viewer in self.viewers.iter() {
+            self.herald.status(viewer, &news);
+        }
+        self.herald.retain(&news, self.muxer.media());
+        self.post();
+    }
+
+    fn review_watched(&mut self) {
+        let before = self.life.state();
+        let watched = !self.viewers.is_empty() || self.passive || !self.waiting.is_empty();
+        self.life.watched(watched, Instant::now());
+        if self.life.state() != before {
+            self.post();
+        }
+    }
+
+    async fn close(mut self, ended: &Ended) {
+        info!(reason = ended.as_str(), viewers = self.viewers.len(), "stream ends");
+        self.shared.metrics.ended(ended.as_str());
+        let failure = match ended {
+            Ended::Lost(failure) => Some(failure.clone()),
+            Ended::Drained => Some(Failure::from(Code::Draining)),
+            Ended::Unwatched | Ended::Stopped | Ended::Moved => None,
+        };
+        for viewer in self.viewers.remove(&Whom::All) {
+            self.herald.ended(&viewer, self.generation(), failure.as_ref());
+        }
+        self.waiting.clear();
+        if *ended != Ended::Moved {
+            self.herald.clear();
+        }
+        tokio::join!(self.herald.finish(), self.feed.end());
+    }
+
+    fn post(&self) {
+        self.entry.post(Stream {
+            state: self.life.state(),
+            viewers: self.viewers.iter().cloned().collect(),
+            media: self.muxer.media().cloned(),
+            continuation: self.muxer.continuation(),
+            last_error: self.failure.as_ref().map(|failure| failure.code),
+            restarts: self.restarts,
+            frames_per_second: self.rate.frames_per_second(),
+        });
+    }
+
+    fn news(&self) -> News {
+        News { state: self.life.state(), generation: self.generation(), failure: self.failure.clone() }
+    }
+
+    fn generation(&self) -> u64 {
+        self.muxer.media().map_or(0, |media| media.generation)
+    }
+}
