@@ -48,6 +48,8 @@ test('it plays at once beside another tab that watches the same', async ({ page,
   await ours.goto(world.page('source=lobby&autoplay&profile=legacy'));
   await awaitFrame(ours);
 
+  // A tab that is covered by another is shown a frame a second.
+  await page.bringToFront();
   await open(page, oldPage, world);
   await play(page);
   expectSmooth(await observe(page, 5, VIDEO));
