@@ -4,9 +4,12 @@
 //! That real workers play real cameras is shown elsewhere.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod broker;
 mod placement;
 mod refusals;
 mod stopping;
 mod surroundings;
 mod tls;
+mod viewer;
+mod worker;
 mod world;

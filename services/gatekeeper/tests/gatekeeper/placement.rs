@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use runtime::broker::Publication;
 
-use crate::world::{Call, Mood, Worker, World};
+use crate::worker::{Call, Mood, Worker};
+use crate::world::World;
 
 fn describe(source: &str) -> String {
     format!(r#"{{"source":"{source}","reply_topic":"video_1"}}"#)

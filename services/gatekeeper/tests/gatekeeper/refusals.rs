@@ -3,7 +3,10 @@
 use runtime::broker::{Message, Publication};
 use serde_json::Value;
 
-use crate::world::{Broker, Viewer, Worker, World};
+use crate::broker::Broker;
+use crate::viewer::Viewer;
+use crate::worker::Worker;
+use crate::world::World;
 
 #[tokio::test]
 async fn every_refusal_has_its_code_and_touches_nothing_else() {

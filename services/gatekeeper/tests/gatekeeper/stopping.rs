@@ -2,7 +2,8 @@
 
 use proto::v1::{ErrorCode, stop_request::Target};
 
-use crate::world::{Call, Worker, World};
+use crate::worker::{Call, Worker};
+use crate::world::World;
 
 fn stops(calls: &[(&'static str, Call)]) -> Vec<(&'static str, Call)> {
     calls.iter().filter(|(_, call)| matches!(call, Call::Stop(..))).cloned().collect()

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::world::{Worker, World};
+use crate::worker::Worker;
+use crate::world::World;
 
 #[tokio::test]
 async fn replicas_share_the_requests_and_agree_where_streams_go() {

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
-use crate::world::{Worker, World};
+use crate::worker::Worker;
+use crate::world::World;
 
 /// An authority, and what it signed.
 struct Authority(tempfile::TempDir);
