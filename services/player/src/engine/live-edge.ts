@@ -9,17 +9,19 @@
 export interface LawLimits {
   /** Smallest target: the delay of a stream that arrives evenly. Milliseconds. */
   readonly floor: number;
+  /** Target to begin with, before anything is known about the network. Milliseconds. */
+  readonly start: number;
   /** A margin below this nearly ran out. Milliseconds. */
   readonly dry: number;
 }
 
 /** Video alone: a frame is shown from the moment it is there. */
-export const VIDEO_ONLY: LawLimits = { floor: 20, dry: 3 };
+export const VIDEO_ONLY: LawLimits = { floor: 20, start: 20, dry: 3 };
 /**
  * With audio the browser takes more than 100 ms ahead for its own buffer, and stalls when it cannot. In Chromium each such
  * stall doubles what it wants to have before it goes on, so it is worth some distance.
  */
-export const WITH_AUDIO: LawLimits = { floor: 150, dry: 140 };
+export const WITH_AUDIO: LawLimits = { floor: 150, start: 200, dry: 140 };
 
 export interface Verdict {
   /** Playback rate to set. */
@@ -49,7 +51,7 @@ export class LiveEdgeLaw {
   private wanted: number;
 
   constructor(private readonly limits: LawLimits) {
-    this.wanted = limits.floor;
+    this.wanted = limits.start;
   }
 
   /** The margin that is aimed at, milliseconds. */

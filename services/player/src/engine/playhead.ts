@@ -68,7 +68,7 @@ export function decide(s: Situation): Decision {
   // The end of a range is no measure: its last frame states a longer duration than it has.
   if (inside !== last && standing > AT_GAP_MS) return seek(last.start + INSIDE_S, 'gap');
   const mayHelp = s.now - s.soughtAt > SEEK_SPACING_MS;
-  if (standing > STUCK_MS && behind > CATCH_UP_MS && mayHelp) return seek(landing, 'stuck');
+  if (standing > STUCK_MS && behind > SEAM_S * 1000 && mayHelp) return seek(landing, 'stuck');
   return STAY;
 }
 
