@@ -305,3 +305,6 @@ fn stdin(invocation: &Invocation) -> io::Result<Stdio> {
 fn receiver(reader: PipeReader) -> io::Result<pipe::Receiver> {
     pipe::Receiver::from_owned_fd(OwnedFd::from(reader))
 }
+
+#[cfg(test)]
+mod tests;

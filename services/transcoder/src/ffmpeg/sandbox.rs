@@ -39,6 +39,12 @@ impl Sandbox {
         Self { ruleset }
     }
 
+    /// Whether the kernel has it.
+    #[cfg(test)]
+    pub(crate) fn has_landlock(&self) -> bool {
+        self.ruleset.is_some()
+    }
+
     /// Confines the process that `command` will start. `audio` is the end of the pipe that becomes descriptor 3; it has to
     /// stay open until the process is there. Call it from the thread whose end is to be the end of the process.
     pub(crate) fn confine(&self, command: &mut Command, audio: Option<RawFd>) {
