@@ -272,13 +272,15 @@ impl Job {
                 self.fanout.leave(&viewer.reply_topic);
             }
             let news = self.news();
-            self.herald.tick(&news, &self.rate, self.viewers.len(), self.restarts);
+            if self.is_public() {
+                self.herald.tick(&news, &self.rate, self.viewers.len(), self.restarts);
+            }
             if self.seconds.is_multiple_of(STATUS_EVERY) {
                 for viewer in self.viewers.iter().filter(|viewer| viewer.delivery == Delivery::Live) {
                     self.herald.status(viewer, &news);
                 }
             }
-            if self.seconds.is_multiple_of(RETAIN_EVERY) {
+            if self.is_public() && self.seconds.is_multiple_of(RETAIN_EVERY) {
                 self.herald.retain(&news, self.muxer.media());
             }
         }
@@ -288,6 +290,9 @@ impl Job {
     /// Draws the conclusions from whatever has just happened.
     fn review(&mut self) {
         self.review_watched();
+        if !self.is_public() {
+            return;
+        }
         let state = report::to_viewers(self.life.state());
         let generation = self.generation();
         let news = (state, generation, self.failure.as_ref().map(|failure| failure.code));
@@ -304,6 +309,12 @@ impl Job {
         }
         self.herald.retain(&news, self.muxer.media());
         self.post();
+    }
+
+    /// Whether the stream has something to tell. Until its first keyframe one that is only described, or taken over, has not:
+    /// another worker may still be telling.
+    fn is_public(&self) -> bool {
+        !self.viewers.is_empty() || self.muxer.media().is_some()
     }
 
     fn review_watched(&mut self) {
@@ -327,7 +338,7 @@ impl Job {
             self.herald.ended(&viewer, self.generation(), failure.as_ref());
         }
         self.waiting.clear();
-        if *ended != Ended::Moved {
+        if *ended != Ended::Moved && self.announced.is_some() {
             self.herald.clear();
         }
         tokio::join!(self.herald.finish(), self.feed.end());

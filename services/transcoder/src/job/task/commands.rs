@@ -10,7 +10,7 @@ use super::{Job, Waiting};
 use crate::failure::{Code, Failure};
 use crate::muxer::Media;
 use crate::stream::Spec;
-use crate::viewers::{Viewer, Whom};
+use crate::viewers::{Delivery, Viewer, Whom};
 
 impl Job {
     /// Does what is asked; the job ends if that means so.
@@ -57,7 +57,13 @@ impl Job {
     /// Whoever waited has what it waited for.
     pub(super) fn serve(&mut self, waiting: Waiting, media: Media) {
         for viewer in waiting.adopts {
-            self.play(viewer, 0).ok();
+            self.entry.take_seat(&viewer, 0);
+            // Live viewers have subscribed to what goes on here, and are caught up.
+            if viewer.delivery == Delivery::Reply {
+                let evidence = self.fanout.join(&viewer);
+                self.herald.listen(evidence);
+            }
+            self.admit(viewer);
         }
         waiting.answer.send(Ok(media)).ok();
     }
@@ -78,12 +84,19 @@ impl Job {
         }
         let evidence = self.fanout.join(&viewer);
         self.herald.listen(evidence);
-        self.herald.status(&viewer, &self.news());
+        self.admit(viewer);
+        Ok(())
+    }
+
+    fn admit(&mut self, viewer: Viewer) {
+        // Before anything was announced the review that follows tells everybody.
+        if self.announced.is_some() {
+            self.herald.status(&viewer, &self.news());
+        }
         let session = viewer.session.clone();
         if self.viewers.admit(viewer, Instant::now()) {
             info!(session, viewers = self.viewers.len(), "viewer joins");
         }
-        Ok(())
     }
 
     fn see_off(&mut self, gone: Vec<Viewer>, farewell: Farewell) {
