@@ -50,6 +50,15 @@ impl Service {
         Ok(Self { part, http, grpc: None })
     }
 
+    /// With environment variables.
+    #[must_use]
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        for (name, value) in variables {
+            self.part = self.part.env(&name, value);
+        }
+        self
+    }
+
     /// Waits until it says that it listens, at the addresses that it was told.
     pub async fn listening(&mut self) -> Result<()> {
         let bound = self.part.listening("http").await?;

@@ -24,11 +24,9 @@ impl Sources {
 
     /// Writes one entry for each camera.
     pub fn write_cameras<'a>(&self, cameras: impl IntoIterator<Item = &'a Running>) -> Result<()> {
-        let mut yaml = "sources:\n".to_owned();
-        for running in cameras {
-            yaml += &self.entry(running)?;
-        }
-        self.replace(&yaml)
+        let entries = cameras.into_iter().map(|running| self.entry(running)).collect::<Result<Vec<_>>>()?;
+        let list = if entries.is_empty() { " []".to_owned() } else { format!("\n{}", entries.concat()) };
+        self.replace(&format!("sources:{list}\n"))
     }
 
     /// Writes `yaml`, in which `{NAME}` is the URL of a camera.

@@ -33,6 +33,8 @@ pub struct Description {
     pub transcoders: Vec<Vec<String>>,
     /// Further arguments of the gatekeeper.
     pub gatekeeper: Vec<String>,
+    /// Environment variables of the gatekeeper.
+    pub environment: BTreeMap<String, String>,
     /// Further lines of mosquitto's configuration.
     pub mosquitto: String,
 }
@@ -44,6 +46,7 @@ impl Default for Description {
             sources: None,
             transcoders: vec![Vec::new(), Vec::new()],
             gatekeeper: Vec::new(),
+            environment: BTreeMap::new(),
             mosquitto: String::new(),
         }
     }
@@ -78,6 +81,13 @@ impl Description {
         self
     }
 
+    /// With an environment variable of the gatekeeper.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// With this sources file; `{NAME}` stands for a camera's URL.
     #[must_use]
     pub fn sources(mut self, yaml: &str) -> Self {
@@ -107,6 +117,7 @@ impl Description {
         let transcoders = transcoders.map(|(number, args)| Service::transcoder(number, broker.mqtt, args));
         let transcoders = transcoders.collect::<Result<Vec<_>>>()?;
         let gatekeeper = Service::gatekeeper(broker.mqtt, wire.address, &sources.file, &transcoders, &self.gatekeeper)?;
+        let gatekeeper = gatekeeper.environment(self.environment);
         let cameras = self.cameras.into_iter().map(|camera| (camera.name.clone(), Running::new(camera))).collect();
         let mut world = World { cameras, transcoders, gatekeeper, sources, wire, broker, dir };
         match world.begin(self.sources.as_deref()).await {

@@ -13,6 +13,7 @@
 //!   "sources": "sources:\n  - {name: lobby, url: '{lobby}'}\n",
 //!   "transcoders": [["--linger", "1s"], []],
 //!   "gatekeeper": ["--log-level", "debug"],
+//!   "environment": {"LOBBY_PASSWORD": "…"},
 //!   "mosquitto": "max_queued_messages 100\n"
 //! }
 //! ```
@@ -21,6 +22,7 @@
 //!   credentials in files. Only `name` is needed; `kind` is `aac` by default, `plain` leaves the time stamp out of the
 //!   picture, `running: false` reserves its address for a later `start`.
 //! * `sources`: the gatekeeper's sources file, in place of the one made of the cameras; `{NAME}` is a camera's URL.
+//! * `environment`: variables of the gatekeeper, to which sources may refer.
 //! * `transcoders`: further arguments of each; default two without any.
 //!
 //! # Answer

@@ -3,9 +3,15 @@
 //! One binary, because linking is most of what a test costs to build. A module is a topic; a test is a sentence. What needs
 //! a browser is in `tests/browser`.
 
+mod catalog;
 mod describing;
 mod leaving;
 mod live;
+mod page;
 mod placement;
+mod recovery;
+mod refusals;
 mod reply;
+mod secrets;
 mod sharing;
+mod vectors;
