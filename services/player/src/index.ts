@@ -1,6 +1,7 @@
 // The engine as a module: everything that a page needs that builds its own skin.
 export { Player, type PlayerEvents, type PlayerOptions } from './engine/player';
-export type { PlayerState, PlayerStats } from './engine/stats';
+export type { PlayerState } from './engine/state';
+export type { PlayerStats } from './engine/stats';
 export { PlayerError, adviceFor, type Advice, type ErrorCode } from './engine/errors';
 export { loadConfig, type Config } from './engine/config';
 export { watchSources } from './engine/sources';

@@ -4,6 +4,7 @@ import { PlayerError } from '../src/engine/errors';
 import {
   describeRequest,
   playRequest,
+  qualityReport,
   readReply,
   readSources,
   readStatus,
@@ -40,6 +41,36 @@ describe('requests', () => {
   test('stop names the viewer alone', () => {
     expect(JSON.parse(stopRequest('video/reply/a'))).toEqual({ reply_topic: 'video/reply/a' });
   });
+});
+
+test('the report of quality has whole numbers, and leaves out what was not measured', () => {
+  const quality = {
+    session: 's',
+    source: 'lobby',
+    profile: 'source',
+    firstFrameMs: 148.6,
+    latencyMs: { p50: 70.4, p95: 91.2 },
+    stalls: 1,
+    rebufferMs: 250.4,
+    droppedFrames: 2,
+    decodedFrames: 300,
+    reconnects: 0,
+    decoderErrors: 0,
+  };
+  expect(JSON.parse(qualityReport(quality))).toEqual({
+    session: 's',
+    source: 'lobby',
+    profile: 'source',
+    first_frame_ms: 149,
+    latency_ms: { p50: 70, p95: 91 },
+    stalls: 1,
+    rebuffer_ms: 250,
+    dropped_frames: 2,
+    decoded_frames: 300,
+    reconnects: 0,
+    decoder_errors: 0,
+  });
+  expect(JSON.parse(qualityReport({ ...quality, latencyMs: undefined }))).not.toHaveProperty('latency_ms');
 });
 
 const described = {

@@ -5,7 +5,8 @@
 import { loadConfig, type Config } from '../engine/config';
 import { PlayerError } from '../engine/errors';
 import { Player } from '../engine/player';
-import type { PlayerState, PlayerStats } from '../engine/stats';
+import type { PlayerState } from '../engine/state';
+import type { PlayerStats } from '../engine/stats';
 import type { Target } from '../engine/wire';
 import { styleSheet } from './style';
 import { figures, stateWords } from './words';

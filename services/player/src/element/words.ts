@@ -1,6 +1,7 @@
 // States and figures as people read them.
 import type { PlayerError } from '../engine/errors';
-import type { PlayerState, PlayerStats } from '../engine/stats';
+import type { PlayerState } from '../engine/state';
+import type { PlayerStats } from '../engine/stats';
 
 export function stateWords(state: PlayerState, error?: PlayerError): string {
   switch (state) {

@@ -1,23 +1,19 @@
 // The engine: plays one camera in one video element until it is told to stop, whatever happens in between.
 //
 // It owns what lasts longer than a sitting: the lease on the connection, the one timer, the page's visibility, the counts,
-// the report of quality. It knows no DOM beyond the video element. States that it tells:
-//
-//   idle → connecting → starting → playing ⇄ stalled / restarting (camera lost) / reconnecting (broker lost)
-//                          ↕ waiting (refused, tries again)      ↘ failed (refused for good)
-//
-// close() is idempotent and leaves no timer, listener, subscription or viewer behind.
+// the report of quality. It knows no DOM beyond the video element. Whenever something has to be another way than a sitting
+// can be (with audio, after a decoder error), it takes a new one. close() is idempotent and leaves no timer, listener, subscription or viewer behind.
 import { WorkerClock } from './clock';
 import { Emitter } from './emitter';
 import { PlayerError } from './errors';
-import { Percentiles } from './meters';
+import { FrameWatch } from './frames';
 import { acquire, type Lease } from './pool';
 import { Sitting } from './sitting';
 import { mediaSourceClass } from './sink';
-import { snapshot, type PlayerState, type PlayerStats, type Totals } from './stats';
-import type { TrackName } from './viewing';
-import { randomName } from './viewing';
-import type { Described, Target, Wanted } from './wire';
+import { stateOf, type PlayerState } from './state';
+import { snapshot, type PlayerStats, type Totals } from './stats';
+import { randomName, type TrackName } from './viewing';
+import { qualityReport, type Described, type Target, type Wanted } from './wire';
 
 export interface PlayerOptions {
   /** WebSocket URL of the broker; may hold a login. */
@@ -48,8 +44,6 @@ export interface PlayerEvents {
   muted: boolean;
 }
 
-/** Shorter stalls are over before anybody has read about them. */
-const STALL_SHOWS_MS = 1000;
 const TICK_MS = 100;
 const STATS_MS = 1000;
 const QOE_MS = 10_000;
@@ -65,8 +59,7 @@ export class Player {
   private lastError: PlayerError | undefined;
   private connectionError: PlayerError | undefined;
   private readonly clock = new WorkerClock();
-  private readonly latencies = new Percentiles();
-  private latency: number | undefined;
+  private readonly frames: FrameWatch;
   private readonly totals: Totals = {
     stalls: 0,
     rebufferMs: 0,
@@ -88,7 +81,6 @@ export class Player {
   private timer: ReturnType<typeof setInterval> | undefined;
   private statsAt = 0;
   private qoeAt = 0;
-  private frameCallback: number | undefined;
   private isMuted: boolean;
   /** Audio was promised and did not come; not asked for again before the next generation. */
   private audioIsSilent = false;
@@ -98,6 +90,7 @@ export class Player {
     readonly video: HTMLVideoElement,
     readonly options: PlayerOptions,
   ) {
+    this.frames = new FrameWatch(video, this.clock);
     this.isMuted = options.muted ?? false;
     video.muted = this.isMuted;
     video.playsInline = true;
@@ -133,7 +126,7 @@ export class Player {
       player: this,
       sitting: this.sitting,
       totals: this.total(),
-      latencyMs: this.latency,
+      latencyMs: this.frames.latency,
       firstFrameMs: this.firstFrameMs,
     });
   }
@@ -172,7 +165,7 @@ export class Player {
   stop(): void {
     if (!this.lease) return;
     clearInterval(this.timer);
-    if (this.frameCallback !== undefined) this.video.cancelVideoFrameCallback(this.frameCallback);
+    this.frames.end();
     for (const undo of this.cleanup) undo();
     this.cleanup = [];
     this.absorb();
@@ -193,6 +186,10 @@ export class Player {
     this.events.clear();
   }
 
+  private get prefix(): string {
+    return this.options.topicPrefix ?? 'video';
+  }
+
   /** Takes a new MediaSource, with audio if it is wanted. */
   private seat(): void {
     const source = mediaSourceClass();
@@ -210,10 +207,10 @@ export class Player {
     const { target, profile, token } = this.options;
     const wanted: Wanted = { target, profile, token, session: this.session };
     const tracks: readonly TrackName[] = audio ? ['video', 'audio'] : ['video'];
-    this.sitting = new Sitting(
+    const sitting = new Sitting(
       {
         connection: this.lease.connection,
-        prefix: this.options.topicPrefix ?? 'video',
+        prefix: this.prefix,
         wanted,
         video: this.video,
         mediaSource: source,
@@ -234,7 +231,8 @@ export class Player {
         broken: (error) => this.onBroken(error),
       },
     );
-    this.awaitFrame();
+    this.sitting = sitting;
+    this.frames.begin(sitting.timeline.captures, () => this.onFirstFrame(sitting));
     this.update();
   }
 
@@ -295,33 +293,13 @@ export class Player {
     this.sitting.refused(new PlayerError('cannot_decode', detail));
   }
 
-  private awaitFrame(): void {
-    const { video } = this;
-    if (this.frameCallback !== undefined) video.cancelVideoFrameCallback(this.frameCallback);
-    const sitting = this.sitting;
-    const onFrame: VideoFrameRequestCallback = (_, frame) => {
-      if (sitting !== this.sitting || !sitting) return;
-      this.frameCallback = video.requestVideoFrameCallback(onFrame);
-      this.onFrame(sitting, frame);
-    };
-    this.frameCallback = video.requestVideoFrameCallback(onFrame);
-  }
-
-  private onFrame(sitting: Sitting, { mediaTime, expectedDisplayTime }: VideoFrameCallbackMetadata): void {
-    if (!this.frameIsUp) {
-      this.frameIsUp = true;
-      sitting.pilot.start();
-      this.firstFrameMs ??= performance.now() - this.startedAt;
-      this.hadFrame = true;
-      this.events.emit('firstframe', performance.now() - this.seatedAt);
-      this.update();
-    }
-    const capturedAt = sitting.captureTimes.of(mediaTime);
-    const shownAt = Date.now() + expectedDisplayTime - performance.now();
-    const latency = capturedAt === undefined ? undefined : this.clock.age(capturedAt, shownAt);
-    if (latency === undefined) return;
-    this.latency = latency;
-    this.latencies.add(latency);
+  private onFirstFrame(sitting: Sitting): void {
+    this.frameIsUp = true;
+    this.hadFrame = true;
+    this.firstFrameMs ??= performance.now() - this.startedAt;
+    sitting.pilot.start();
+    this.events.emit('firstframe', performance.now() - this.seatedAt);
+    this.update();
   }
 
   private tick(): void {
@@ -339,27 +317,14 @@ export class Player {
   }
 
   private report(): void {
-    const stats = this.stats;
-    const p50 = this.latencies.at(0.5);
-    const p95 = this.latencies.at(0.95);
-    this.latencies.clear();
+    const { stats } = this;
+    const { latencies } = this.frames;
+    const p50 = latencies.at(0.5);
+    const p95 = latencies.at(0.95);
+    latencies.clear();
     if (stats.source === undefined) return;
-    this.lease?.connection.mention(
-      `${this.options.topicPrefix ?? 'video'}/qoe`,
-      JSON.stringify({
-        session: this.session,
-        source: stats.source,
-        profile: stats.profile,
-        first_frame_ms: round(stats.firstFrameMs),
-        ...(p50 !== undefined && p95 !== undefined && { latency_ms: { p50: round(p50), p95: round(p95) } }),
-        stalls: stats.stalls,
-        rebuffer_ms: round(stats.rebufferMs),
-        dropped_frames: stats.droppedFrames,
-        decoded_frames: stats.decodedFrames,
-        reconnects: stats.reconnects,
-        decoder_errors: stats.decoderErrors,
-      }),
-    );
+    const latencyMs = p50 !== undefined && p95 !== undefined ? { p50, p95 } : undefined;
+    this.lease?.connection.mention(`${this.prefix}/qoe`, qualityReport({ ...stats, latencyMs }));
   }
 
   /** What the state is now, and whether anyone must hear of it. */
@@ -371,28 +336,15 @@ export class Player {
     const error = ended ? phase.error : this.connectionError;
     const isNew = error !== this.lastError;
     this.lastError = error;
-    this.enter(this.stateOf(sitting));
+    this.enter(
+      stateOf({
+        phase,
+        frameIsUp: this.frameIsUp,
+        sinceSwapMs: this.hadFrame ? performance.now() - this.seatedAt : undefined,
+        stalledMs: sitting.pilot.stalledMs,
+      }),
+    );
     if (error && isNew) this.events.emit('error', error);
-  }
-
-  private stateOf(sitting: Sitting): PlayerState {
-    const { phase } = sitting.supervisor;
-    switch (phase.kind) {
-      case 'failed':
-        return 'failed';
-      case 'waiting':
-        return 'waiting';
-      case 'down':
-        return this.frameIsUp ? 'reconnecting' : 'connecting';
-      case 'describing':
-        return this.frameIsUp ? 'reconnecting' : 'starting';
-      case 'playing':
-        if (phase.job === 'restarting') return 'restarting';
-        if (phase.job === 'starting' && this.frameIsUp) return 'restarting';
-        // A swap of the MediaSource is over before anybody has read about it.
-        if (!this.frameIsUp) return this.hadFrame && performance.now() - this.seatedAt < STALL_SHOWS_MS ? 'playing' : 'starting';
-        return sitting.pilot.stalledMs > STALL_SHOWS_MS ? 'stalled' : 'playing';
-    }
   }
 
   private enter(state: PlayerState): void {
@@ -426,8 +378,4 @@ export class Player {
 function listen(target: EventTarget, type: string, listener: () => void): () => void {
   target.addEventListener(type, listener);
   return () => target.removeEventListener(type, listener);
-}
-
-function round(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : Math.round(value);
 }

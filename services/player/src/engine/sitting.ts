@@ -4,20 +4,20 @@
 // Its set of tracks is fixed. It outlives connections and generations, so that the picture stays; what it does not
 // outlive (another set of tracks, a decoder that gave up) is reported, and the player seats a new one. It owns no timer:
 // tick() is called several times a second.
-import { Cadence } from './cadence';
 import type { WorkerClock } from './clock';
 import type { Connection, Incoming } from './connection';
 import { PlayerError } from './errors';
 import { Freshness } from './freshness';
 import { Intake } from './intake';
 import { VIDEO_ONLY, WITH_AUDIO } from './live-edge';
-import { BitrateMeter, CaptureTimes } from './meters';
+import { BitrateMeter } from './meters';
 import type { MediaFragment } from './mp4';
 import { Pilot } from './pilot';
 import { trimPoint } from './playhead';
 import { canPlay, Sink } from './sink';
 import type { Origin, Step } from './splice';
 import { Supervisor, type Ask } from './supervisor';
+import { Timeline } from './timeline';
 import { Viewing, type TrackName } from './viewing';
 import type { Described, Status, Tick, Wanted } from './wire';
 
@@ -64,7 +64,7 @@ const BLOCKED_MS = 600;
 export class Sitting {
   readonly supervisor: Supervisor;
   readonly pilot: Pilot;
-  readonly captureTimes = new CaptureTimes();
+  readonly timeline: Timeline;
   readonly bitrate = new BitrateMeter();
   readonly sink: Sink;
   readonly intake: Intake;
@@ -74,11 +74,7 @@ export class Sitting {
   generation: number | undefined;
   picture: Picture = { codec: undefined, audioCodec: undefined, width: undefined, height: undefined };
   private readonly viewing: Viewing;
-  private readonly cadences: Record<TrackName, Cadence> = { video: new Cadence(1 / 30), audio: new Cadence(1024 / 48_000) };
-  private readonly timescales: Record<TrackName, number> = { video: 90_000, audio: 48_000 };
   private readonly freshness = new Freshness();
-  private keyframes: number[] = [];
-  private depth = 0;
   private wasFlowing = false;
   private connectionIsNew = true;
   private lastAudio: number | undefined;
@@ -93,6 +89,7 @@ export class Sitting {
     const { connection, prefix, wanted, video, tracks, described } = plan;
     this.supervisor = new Supervisor(described !== undefined);
     this.intake = new Intake(tracks);
+    this.timeline = new Timeline(tracks);
     this.pilot = new Pilot(video, tracks.includes('audio') ? WITH_AUDIO : VIDEO_ONLY, {
       stalled: () => events.stalled(),
       seeked: () => undefined,
@@ -119,10 +116,6 @@ export class Sitting {
 
   get tracks(): readonly TrackName[] {
     return this.plan.tracks;
-  }
-
-  get frameDuration(): number {
-    return this.cadences.video.frameDuration;
   }
 
   connected(): void {
@@ -265,7 +258,7 @@ export class Sitting {
   private take(now: number, track: TrackName, step: Step, origin: Origin): void {
     if (step.kind === 'init') {
       const [header] = step.segment.tracks;
-      if (header) this.timescales[track] = header.timescale;
+      if (header) this.timeline.setTimescale(track, header.timescale);
       if (track === 'video') {
         this.picture = { ...this.picture, codec: header?.codec ?? this.picture.codec, ...header?.size };
         const first = this.generation === undefined;
@@ -283,7 +276,7 @@ export class Sitting {
       if (origin === 'live') this.checkAge(now, step.segment);
     } else {
       this.lastAudio = now;
-      const { edge } = this.cadences.audio;
+      const edge = this.timeline.edgeOf('audio');
       if (edge !== undefined && step.follows) this.pilot.beforeAudio(now, edge);
     }
     this.note(track, step.segment);
@@ -291,27 +284,11 @@ export class Sitting {
   }
 
   private note(track: TrackName, segment: MediaFragment): void {
-    const timescale = this.timescales[track];
-    const first = segment.decodeTime / timescale;
-    const cadence = this.cadences[track];
-    cadence.observe(first, segment.lastDecodeTime / timescale, segment.samples);
-    if (track === 'video') {
-      const shown = first + segment.compositionOffset / timescale;
-      if (segment.capturedAt !== undefined) this.captureTimes.add(shown, segment.capturedAt);
-      this.depth += segment.samples;
-      if (segment.sync) {
-        this.keyframes.push(shown);
-        this.depth = segment.samples;
-      }
-    }
-    const edges = this.tracks.map((name) => this.cadences[name].edge);
-    if (!edges.every((value) => value !== undefined)) return;
-    this.pilot.edgeAt({
-      time: Math.min(...edges),
-      frameMs: this.frameDuration * 1000,
-      depth: this.depth,
-      live: this.intake.flowing,
-    });
+    const { timeline } = this;
+    timeline.add(track, segment);
+    const { edge, depth, frameDuration } = timeline;
+    if (edge === undefined) return;
+    this.pilot.edgeAt({ time: edge, frameMs: frameDuration * 1000, depth, live: this.intake.flowing });
   }
 
   private checkAge(now: number, segment: MediaFragment): void {
@@ -326,18 +303,19 @@ export class Sitting {
   }
 
   private trim(): void {
-    const [front] = this.sink.buffered;
-    const { edge } = this.cadences.video;
-    if (!front || edge === undefined) return;
-    const point = trimPoint(this.keyframes, this.plan.video.currentTime, edge);
+    const { timeline, sink } = this;
+    const { edge } = timeline;
+    const [front] = sink.buffered;
+    if (edge === undefined || !front) return;
+    const point = trimPoint(timeline.keyframeTimes, this.plan.video.currentTime, edge);
     if (point === undefined || point <= front.start) return;
-    this.keyframes = this.keyframes.filter((time) => time >= point);
-    this.sink.trim(point);
+    timeline.trimmed(point);
+    sink.trim(point);
   }
 
   private makeRoom(): number | undefined {
     const [front] = this.sink.buffered;
-    const point = this.keyframes.findLast((time) => time <= this.plan.video.currentTime);
+    const point = this.timeline.keyframeTimes.findLast((time) => time <= this.plan.video.currentTime);
     return front && point !== undefined && point > front.start ? point : undefined;
   }
 }

@@ -1,17 +1,7 @@
 // What a player says about itself: a plain object, made on demand, safe to keep and to serialise.
 import type { Player } from './player';
 import type { Sitting } from './sitting';
-
-export type PlayerState =
-  | 'idle'
-  | 'connecting'
-  | 'starting'
-  | 'playing'
-  | 'stalled'
-  | 'restarting'
-  | 'reconnecting'
-  | 'waiting'
-  | 'failed';
+import type { PlayerState } from './state';
 
 export interface Totals {
   stalls: number;
@@ -65,7 +55,7 @@ export interface Inputs {
 export function snapshot({ player, sitting, totals, latencyMs, firstFrameMs }: Inputs): PlayerStats {
   const { video, error } = player;
   const described = sitting?.described;
-  const frame = sitting?.frameDuration;
+  const frame = sitting?.timeline.frameDuration;
   return {
     ...totals,
     state: player.state,

@@ -65,6 +65,38 @@ export function stopRequest(replyTopic: string): string {
   return JSON.stringify({ reply_topic: replyTopic });
 }
 
+/** What a viewer got to see, for the service's statistics. */
+export interface Quality {
+  readonly session: string;
+  readonly source: string | undefined;
+  readonly profile: string | undefined;
+  readonly firstFrameMs: number | undefined;
+  readonly latencyMs: { readonly p50: number; readonly p95: number } | undefined;
+  readonly stalls: number;
+  readonly rebufferMs: number;
+  readonly droppedFrames: number;
+  readonly decodedFrames: number;
+  readonly reconnects: number;
+  readonly decoderErrors: number;
+}
+
+export function qualityReport(quality: Quality): string {
+  const { latencyMs, firstFrameMs } = quality;
+  return JSON.stringify({
+    session: quality.session,
+    source: quality.source,
+    profile: quality.profile,
+    first_frame_ms: firstFrameMs && Math.round(firstFrameMs),
+    latency_ms: latencyMs && { p50: Math.round(latencyMs.p50), p95: Math.round(latencyMs.p95) },
+    stalls: quality.stalls,
+    rebuffer_ms: Math.round(quality.rebufferMs),
+    dropped_frames: quality.droppedFrames,
+    decoded_frames: quality.decodedFrames,
+    reconnects: quality.reconnects,
+    decoder_errors: quality.decoderErrors,
+  });
+}
+
 function common({ target, profile, token, session }: Wanted): Record<string, unknown> {
   return { ...target, profile, token, session };
 }
