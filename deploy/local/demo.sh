@@ -24,7 +24,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin
 START_TIMEOUT=20
 STOP_TIMEOUT=5
 
-if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold='' dim='' plain=''; fi
+if [ -t 1 ]; then terminal=yes bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else terminal='' bold='' dim='' plain=''; fi
 
 # A terminal that is gone makes printing fail. That must not keep us from cleaning up.
 say() { printf '%s\n' "$*" 2>/dev/null || true; }
@@ -66,13 +66,13 @@ await() { # what for, command...
   until "$@"; do
     if ! alive "$part"; then fail "${name_of[$part]} ended before $what; its last lines above say why"; fi
     if [ "$SECONDS" -ge "$deadline" ]; then fail "${name_of[$part]} took over ${START_TIMEOUT} s: still waiting until $what"; fi
-    pause
+    pause 0.1
   done
 }
 
-# A moment's wait that a signal ends at once, as it would not end a foreground command.
-pause() {
-  sleep 0.1 &
+# A wait that a signal ends at once, as it would not end a foreground command.
+pause() { # seconds
+  sleep "$1" &
   wait "$!" || true
 }
 
@@ -225,7 +225,16 @@ say "  Sources  $sources"
 say "  Ctrl-C stops everything."
 say ''
 
-# Until a signal comes, or a part ends, which none does by itself.
-status=0
-wait -n -p ended "${parts[@]}" 2>/dev/null || status=$?
-fail "${name_of[$ended]} ended with status $status"
+# Until a signal comes, or a part ends, which none does by itself. Or until the terminal is gone: its hang-up reaches only
+# the first process in it, and when that is `make`, we are not told.
+while [ -z "$terminal" ] || [ -t 1 ]; do
+  for part in "${parts[@]}"; do
+    if ! alive "$part"; then
+      status=0
+      wait "$part" 2>/dev/null || status=$?
+      fail "${name_of[$part]} ended with status $status"
+    fi
+  done
+  pause 0.5
+done
+on_signal HUP

@@ -26,10 +26,11 @@ class Demo {
     this.ended = new Promise((resolve) => terminal.once('exit', (code) => resolve(code ?? -1)));
   }
 
-  static async start(...args: string[]): Promise<Demo> {
+  /** `command` is a shell's, with DEMO in place of the script's path. */
+  static async start(command = 'exec DEMO'): Promise<Demo> {
     const directory = await mkdtemp(join(tmpdir(), 'demo-test-'));
-    const command = [DEMO, ...args].map((word) => `'${word}'`).join(' ');
-    const terminal = spawn('script', ['--quiet', '--return', '--command', `exec ${command}`, '/dev/null'], {
+    const whole = command.replace('DEMO', `'${DEMO}'`);
+    const terminal = spawn('script', ['--quiet', '--return', '--command', whole, '/dev/null'], {
       env: { ...process.env, TMPDIR: directory, DEMO_BIN_DIR: process.env['DEMO_BIN_DIR'] ?? join(ROOT, 'target/debug') },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -38,7 +39,7 @@ class Demo {
 
   /** Process id of the demo's script. */
   get pid(): number {
-    const own = family(this.terminal.pid ?? -1).find(({ parent }) => parent === this.terminal.pid);
+    const own = family(this.terminal.pid ?? -1).find(({ command }) => command.startsWith('bash ') && command.includes(DEMO));
     if (!own) throw new Error(`the demo does not run:\n${this.output}`);
     return own.pid;
   }
@@ -70,15 +71,27 @@ class Demo {
   }
 }
 
-const ENDINGS = [
-  { how: 'Ctrl-C', status: 128 + 2, end: (demo: Demo) => demo.type('\x03') },
-  { how: 'SIGTERM', status: 128 + 15, end: (demo: Demo) => demo.signal('SIGTERM') },
-  { how: 'the end of its terminal', status: undefined, end: (demo: Demo) => demo.hangUp() },
+interface Ending {
+  readonly how: string;
+  readonly end: (demo: Demo) => void;
+  readonly status?: number;
+  readonly command?: string;
+}
+
+const ENDINGS: Ending[] = [
+  { how: 'Ctrl-C', end: (demo) => demo.type('\x03'), status: 128 + 2 },
+  { how: 'SIGTERM', end: (demo) => demo.signal('SIGTERM'), status: 128 + 15 },
+  { how: 'the end of its terminal', end: (demo) => demo.hangUp() },
+  {
+    how: 'the end of a terminal whose first process, as make does, keeps that to itself',
+    end: (demo) => demo.hangUp(),
+    command: 'trap : HUP; DEMO; :',
+  },
 ];
 
-for (const { how, status, end } of ENDINGS) {
+for (const { how, end, status, command } of ENDINGS) {
   test(`the demo plays, and ${how} leaves nothing behind`, async ({ page }) => {
-    const demo = await Demo.start();
+    const demo = await Demo.start(command);
     try {
       await page.goto(await demo.page());
       await awaitFrame(page);
@@ -132,7 +145,7 @@ test('a part that dies ends the demo, which says so', async () => {
 });
 
 test('a sources file that is wrong ends the demo with the reason', async () => {
-  const demo = await Demo.start(join(ROOT, 'Makefile'));
+  const demo = await Demo.start(`exec DEMO '${join(ROOT, 'Makefile')}'`);
   try {
     expect(await demo.ended).toBe(1);
     expect(demo.output).toContain('demo: gatekeeper ended');
