@@ -25,7 +25,7 @@ test('an address that is not allowed is refused in words', async ({ page, startW
 test('a full service says that all places are taken, and lets the next one in', async ({ page, context, startWorld }) => {
   const world = await startWorld({
     cameras: [LOBBY, { name: 'yard', kind: 'silent' }],
-    transcoders: [['--max-streams', '1', '--linger', '0s']],
+    transcoders: [['--max-streams', '1', '--linger', '1s']],
   });
   const first = await context.newPage();
   await first.goto(world.page('source=lobby&autoplay'));
