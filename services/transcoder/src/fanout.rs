@@ -4,6 +4,9 @@
 //! keyframe of its track: what lies between could not be decoded. The running numbers show the gap. Nothing is queued here
 //! but the one catch-up of each viewer that has just joined, so memory is bounded.
 
+mod lane;
+mod reply;
+
 use std::collections::HashMap;
 use std::mem;
 
@@ -11,16 +14,14 @@ use bytes::Bytes;
 use runtime::broker::Pending;
 use tokio_util::task::AbortOnDropHandle;
 
+use self::lane::{Fragment, Lane};
+use self::reply::Reply;
 use crate::gop::Gop;
 use crate::muxer::{Output, Track};
 use crate::packet::{Packer, Packet};
 use crate::publisher::Publisher;
 use crate::stream::Spec;
 use crate::viewers::{Delivery, Viewer};
-
-/// GOPs of one viewer that may be unacknowledged. More means that the broker is slower than the stream, and what it
-/// already has is late enough.
-const UNACKNOWLEDGED: usize = 4;
 
 /// Whole GOPs that were handed over, by reply topic; their outcomes are evidence of presence.
 pub(crate) type Evidence = Vec<(String, Pending)>;
@@ -34,50 +35,30 @@ pub(crate) struct Fanout {
     max_bytes: usize,
     generation: u64,
     gop: Gop,
-    video: Lane,
-    audio: Lane,
+    video: Topic,
+    audio: Topic,
     replies: HashMap<String, Reply>,
     catch_ups: HashMap<String, AbortOnDropHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Lane {
-    topic: String,
-    packer: Packer,
-    /// Nothing goes out before the next keyframe.
-    broken: bool,
-    /// The init segment, as long as it is not out.
-    init: Option<Bytes>,
-}
-
-/// A reply viewer's numbering and what it is owed.
-#[derive(Debug)]
-struct Reply {
-    packer: Packer,
-    /// The generation whose init segment it has.
-    generation: u64,
-    unacknowledged: usize,
-    /// Nothing goes out before the next keyframe.
-    broken: bool,
+struct Topic {
+    name: String,
+    lane: Lane,
 }
 
 impl Fanout {
     /// The topics of `spec`; live messages carry at most `max_bytes`.
     pub(crate) fn new(publisher: Publisher, spec: &Spec, max_bytes: usize) -> Self {
-        let lane = |track: &str| Lane {
-            topic: format!("{}/{track}", spec.live_topic),
-            packer: Packer::new(max_bytes),
-            broken: false,
-            init: None,
-        };
+        let topic = |track: &str| Topic { name: format!("{}/{track}", spec.live_topic), lane: Lane::new(max_bytes) };
         Self {
             publisher,
             root: root(&spec.live_topic).to_owned(),
             max_bytes,
             generation: 0,
             gop: Gop::default(),
-            video: lane("video"),
-            audio: lane("audio"),
+            video: topic("video"),
+            audio: topic("audio"),
             replies: HashMap::new(),
             catch_ups: HashMap::new(),
         }
@@ -91,7 +72,7 @@ impl Fanout {
     /// Publishes what came out of the muxer at once. Fragments of a track that come together share messages.
     pub(crate) fn publish(&mut self, outputs: &[Output]) -> Evidence {
         let mut evidence = Vec::new();
-        let mut together: [Vec<(bool, Bytes)>; 2] = Default::default();
+        let mut together: [Vec<Fragment>; 2] = Default::default();
         for output in outputs {
             self.gop.push(output);
             match output {
@@ -104,10 +85,11 @@ impl Fanout {
                 }
                 Output::Init { track, bytes } => {
                     self.flush(&mut together);
-                    let (lane, publisher, generation) = self.lane(*track);
-                    lane.begin(publisher, generation, bytes.clone());
+                    let generation = self.generation;
+                    let packets = self.topic(*track).lane.begin(generation, bytes.clone());
+                    self.publish_live(*track, packets);
                 }
-                Output::Gop { init, media, sync, .. } => evidence.extend(self.whole(init, media, *sync)),
+                Output::Gop { init, media, sync, .. } => evidence.extend(self.publish_whole(init, media, *sync)),
             }
         }
         self.flush(&mut together);
@@ -135,22 +117,35 @@ impl Fanout {
     /// A GOP was acknowledged, or got lost.
     pub(crate) fn settled(&mut self, reply_topic: &str) {
         if let Some(reply) = self.replies.get_mut(reply_topic) {
-            reply.unacknowledged = reply.unacknowledged.saturating_sub(1);
+            reply.settled();
         }
     }
 
-    fn lane(&mut self, track: Track) -> (&mut Lane, &Publisher, u64) {
-        let lane = match track {
+    fn topic(&mut self, track: Track) -> &mut Topic {
+        match track {
             Track::Video => &mut self.video,
             Track::Audio => &mut self.audio,
-        };
-        (lane, &self.publisher, self.generation)
+        }
     }
 
-    fn flush(&mut self, together: &mut [Vec<(bool, Bytes)>; 2]) {
+    fn flush(&mut self, together: &mut [Vec<Fragment>; 2]) {
         for (track, fragments) in [Track::Video, Track::Audio].into_iter().zip(together) {
-            let (lane, publisher, generation) = self.lane(track);
-            lane.send(publisher, generation, mem::take(fragments));
+            let generation = self.generation;
+            let (packets, kept_back) = self.topic(track).lane.messages(generation, mem::take(fragments));
+            self.publisher.kept_back(kept_back);
+            self.publish_live(track, packets);
+        }
+    }
+
+    fn publish_live(&mut self, track: Track, packets: Vec<Packet>) {
+        let publisher = self.publisher.clone();
+        let topic = self.topic(track);
+        for packet in packets {
+            if let Err(error) = publisher.live(&topic.name, packet) {
+                publisher.dropped(&error);
+                topic.lane.broke();
+                return;
+            }
         }
     }
 
@@ -169,113 +164,44 @@ impl Fanout {
     }
 
     fn join_reply(&mut self, viewer: &Viewer) -> Evidence {
-        // Whole GOPs are never cut: the player of this delivery appends each message by itself.
-        let mut reply = Reply { packer: Packer::new(usize::MAX), generation: 0, unacknowledged: 0, broken: false };
-        let whole = self.gop.last_whole().map(|whole| (whole.init.clone(), whole.media.clone()));
+        let mut reply = Reply::new();
         let mut evidence = Vec::new();
-        for (at, media) in whole.iter().flat_map(|(_, media)| media).enumerate() {
-            let init = whole.as_ref().map(|(init, _)| init).filter(|_| at == 0);
-            let sent = reply.send(&self.publisher, (&viewer.reply_topic, &self.root), self.generation, init, media);
-            evidence.extend(sent.map(|pending| (viewer.reply_topic.clone(), pending)));
+        if let Some(whole) = self.gop.last_whole() {
+            for (at, media) in whole.media.iter().enumerate() {
+                let gop = reply::Gop { generation: self.generation, init: &whole.init, media, sync: at == 0 };
+                evidence.extend(send_whole(&self.publisher, (&viewer.reply_topic, &self.root), &mut reply, gop));
+            }
         }
         self.replies.insert(viewer.reply_topic.clone(), reply);
         evidence
     }
 
-    fn whole(&mut self, init: &Bytes, media: &Bytes, sync: bool) -> Evidence {
-        let mut evidence = Vec::new();
-        for (topic, reply) in &mut self.replies {
-            // Who has not the init segment can begin with a keyframe only.
-            let begins = reply.generation != self.generation;
-            if !sync && (begins || reply.broken) {
-                continue;
-            }
-            reply.broken = false;
-            let init = begins.then_some(init);
-            let sent = reply.send(&self.publisher, (topic, &self.root), self.generation, init, media);
-            evidence.extend(sent.map(|pending| (topic.clone(), pending)));
-        }
-        evidence
+    fn publish_whole(&mut self, init: &Bytes, media: &Bytes, sync: bool) -> Evidence {
+        let gop = reply::Gop { generation: self.generation, init, media, sync };
+        let replies = self.replies.iter_mut();
+        replies.filter_map(|(topic, reply)| send_whole(&self.publisher, (topic, &self.root), reply, gop)).collect()
     }
 }
 
-impl Lane {
-    fn begin(&mut self, publisher: &Publisher, generation: u64, init: Bytes) {
-        self.broken = false;
-        self.init = Some(init);
-        self.send_init(publisher, generation);
-    }
-
-    fn send(&mut self, publisher: &Publisher, generation: u64, fragments: Vec<(bool, Bytes)>) {
-        let mut rest = fragments.into_iter().peekable();
-        if self.broken {
-            while rest.next_if(|(sync, _)| !sync).is_some() {
-                publisher.dropped_behind_gap();
-            }
-            if rest.peek().is_none() {
-                return;
-            }
-            self.broken = false;
-            self.send_init(publisher, generation);
+fn send_whole(
+    publisher: &Publisher,
+    (topic, root): (&str, &str),
+    reply: &mut Reply,
+    gop: reply::Gop<'_>,
+) -> Option<(String, Pending)> {
+    let Some(packet) = reply.message(gop) else {
+        publisher.kept_back(1);
+        return None;
+    };
+    match publisher.whole(topic, packet, root) {
+        Ok(pending) => {
+            reply.sent(gop.generation);
+            Some((topic.to_owned(), pending))
         }
-        if !self.broken {
-            let packets = self.packer.messages(generation, rest.map(|(_, bytes)| bytes));
-            self.hand_over(publisher, packets);
-        }
-    }
-
-    /// Sends the init segment unless it is out.
-    fn send_init(&mut self, publisher: &Publisher, generation: u64) {
-        if let Some(init) = &self.init {
-            let packets = self.packer.messages(generation, [init.clone()]);
-            self.hand_over(publisher, packets);
-            if !self.broken {
-                self.init = None;
-            }
-        }
-    }
-
-    fn hand_over(&mut self, publisher: &Publisher, packets: Vec<Packet>) {
-        for packet in packets {
-            if let Err(error) = publisher.live(&self.topic, packet) {
-                publisher.dropped(&error);
-                self.broken = true;
-                return;
-            }
-        }
-    }
-}
-
-impl Reply {
-    fn send(
-        &mut self,
-        publisher: &Publisher,
-        (topic, root): (&str, &str),
-        generation: u64,
-        init: Option<&Bytes>,
-        media: &Bytes,
-    ) -> Option<Pending> {
-        if self.unacknowledged >= UNACKNOWLEDGED {
-            publisher.dropped_behind_gap();
-            self.broken = true;
-            return None;
-        }
-        let payload = match init {
-            Some(init) => [init.as_ref(), media].concat().into(),
-            None => media.clone(),
-        };
-        let packet = self.packer.messages(generation, [payload]).pop()?;
-        match publisher.whole(topic, packet, root) {
-            Ok(pending) => {
-                self.generation = generation;
-                self.unacknowledged += 1;
-                Some(pending)
-            }
-            Err(error) => {
-                publisher.dropped(&error);
-                self.broken = true;
-                None
-            }
+        Err(error) => {
+            publisher.dropped(&error);
+            reply.broke();
+            None
         }
     }
 }

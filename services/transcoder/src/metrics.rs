@@ -107,8 +107,10 @@ impl Metrics {
     }
 
     /// Media was dropped for a reason out of a closed set.
-    pub(crate) fn dropped(&self, reason: &'static str) {
-        self.dropped.with_label_values(&[reason]).inc();
+    pub(crate) fn dropped(&self, reason: &'static str, messages: usize) {
+        if messages > 0 {
+            self.dropped.with_label_values(&[reason]).inc_by(messages as u64);
+        }
     }
 
     /// A run of ffmpeg is to be followed by another.

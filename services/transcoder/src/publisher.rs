@@ -103,7 +103,7 @@ impl Publisher {
                 Ok(bytes) => self.metrics.published(Kind::CatchUp, bytes),
                 Err(error) => {
                     debug!(%error, "catch-up given up");
-                    self.metrics.dropped(reason(&error));
+                    self.metrics.dropped(reason(&error), 1);
                     return;
                 }
             }
@@ -182,13 +182,13 @@ impl Publisher {
     }
 
     /// Counts media that was kept back, because what it builds on was not published.
-    pub(crate) fn dropped_behind_gap(&self) {
-        self.metrics.dropped("behind_gap");
+    pub(crate) fn kept_back(&self, fragments: usize) {
+        self.metrics.dropped("behind_gap", fragments);
     }
 
     /// Counts media that was not published.
     pub(crate) fn dropped(&self, error: &PublishError) {
-        self.metrics.dropped(reason(error));
+        self.metrics.dropped(reason(error), 1);
     }
 
     fn hand_over(&self, kind: Kind, publication: Publication) -> Result<Pending, PublishError> {
