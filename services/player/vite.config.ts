@@ -1,6 +1,6 @@
 // One build for both uses of the player: the pages that the gatekeeper serves, and two modules with stable names
 // (player.js: the engine, mqtt-video.js: the element) for pages of other people.
-import { defineConfig } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 const modules = new Set(['player', 'mqtt-video']);
 
@@ -25,4 +25,4 @@ export default defineConfig({
     },
   },
   test: { include: ['test/**/*.test.ts'] },
-} as Parameters<typeof defineConfig>[0]);
+});
