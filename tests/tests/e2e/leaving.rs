@@ -209,7 +209,7 @@ impl Holdings {
 async fn two_hundred_rounds_leave_nothing() {
     let mut world = World::describe().camera("lobby", "silent").camera("yard", "silent");
     world = world.camera("gate", "silent").camera("roof", "silent");
-    let mut world = world.transcoders(1, "--linger 0s --viewer-grace 2s").start().await;
+    let mut world = world.transcoders(1, "--linger 100ms --viewer-grace 2s").start().await;
     // Allocators, connections and thread pools reach their size.
     rounds(&world, 10).await;
     world.idle().await;
@@ -228,26 +228,30 @@ async fn two_hundred_rounds_leave_nothing() {
     assert_eq!(retained_topics(&world).await, ["video/sources"]);
 }
 
-/// On each of four cameras at once, `number` times: every other time until media flows, else until it is asked to.
+/// On all cameras at once, `number` times: every other time until media flows, else until it is asked to. Each round ends
+/// all ffmpegs.
 async fn rounds(world: &World, number: usize) {
-    let mut all = tokio::task::JoinSet::new();
-    for source in ["lobby", "yard", "gate", "roof"] {
-        let mut viewer = Viewer::of(world).await;
-        all.spawn(async move {
-            for round in 0..number {
-                viewer.play_reply(source).await;
-                if round % 2 == 0 {
-                    viewer.until_gops(1).await;
-                } else {
-                    viewer.until_status("starting").await;
-                }
-                viewer.stop().await;
-                viewer.until_status("ended").await;
-            }
-        });
+    let mut viewers = Vec::new();
+    for source in world.cameras.keys() {
+        viewers.push((source, Viewer::of(world).await));
     }
-    while let Some(result) = all.join_next().await {
-        result.expect("all rounds end");
+    for round in 0..number {
+        for (source, viewer) in &mut viewers {
+            viewer.play_reply(source).await;
+        }
+        for (_, viewer) in &mut viewers {
+            if round % 2 == 0 {
+                viewer.until_gops(1).await;
+            } else {
+                viewer.until_status("starting").await;
+            }
+        }
+        for (_, viewer) in &mut viewers {
+            viewer.stop().await;
+            viewer.until_status("ended").await;
+        }
+        let worker = world.transcoders[0].part.id();
+        wait::until("no ffmpeg", || processes::ffmpegs(worker).is_empty().then_some(())).await;
     }
 }
 
