@@ -186,9 +186,7 @@ impl Got {
         let json = || serde_json::from_slice(&message.payload).unwrap_or(Value::Null);
         let live = live_topic.and_then(|topic| message.topic.strip_prefix(topic));
         match (message.topic.strip_prefix(reply_topic), live) {
-            (Some(""), _) if mp4::is_media(&message.payload) || message.payload.first() != Some(&b'{') => {
-                self.replied.push(&message);
-            }
+            (Some(""), _) if is_media(&message) => self.replied.push(&message),
             (Some(""), _) => self.replies.push(json()),
             (Some("/status"), _) => self.statuses.push(json()),
             (_, Some("/video")) => self.video.push(&message),
@@ -198,4 +196,11 @@ impl Got {
             _ => self.others.push(message),
         }
     }
+}
+
+/// MQTT 5 tells JSON by its content type; the part of a cut fragment may begin with any byte, also with a brace. MQTT 3.1.1
+/// has no such property, and is sent whole segments only.
+fn is_media(message: &Message) -> bool {
+    let numbered = message.correlation.is_some() && message.content_type.is_none();
+    numbered || mp4::is_media(&message.payload)
 }
