@@ -1,15 +1,16 @@
 //! Where a stream is in its life. Pure: events and time come in, decisions come out.
 //!
 //! ```text
-//!            first picture          nobody watches
-//! Starting ───────────────► Live ◄──────────────────► Lingering
-//!    │ ▲                      │      somebody does        │
-//!    │ └── (never) ───┐       │ lost                      │ lost
-//!    │ lost, watched  │       ▼                           │
-//!    └───────────────►└─ Restarting ──► Live              │
-//!    │ lost, unwatched        │ unwatched for `linger`    │ unwatched for `linger`
-//!    ▼                        ▼                           ▼
-//!  Ended ◄────────────────────┴───────────────────────────┘
+//!               first picture         nobody watches
+//!   ┌─ Starting ─────────────► Live ◄────────────────► Lingering ─┐
+//!   │     │                    │  ▲     somebody does             │
+//!   │     │ lost               │  │                              │ lost, or
+//!   │     │ while watched      │  │ a picture                    │ unwatched
+//!   │     │               lost ▼  │                              │ for `linger`
+//!   │     └────────────────► Restarting ─┐                       │
+//!   │ lost, or                           │ unwatched             │
+//!   │ unwatched for `linger`             ▼ for `linger`          ▼
+//!   └─────────────────────────────────► Ended ◄──────────────────┘
 //! ```
 //!
 //! Watched means: somebody plays it, waits for its description, or has subscribed to it unasked. A stream that nobody

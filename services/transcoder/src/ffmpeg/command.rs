@@ -112,6 +112,8 @@ fn encoder(args: &mut Args, gop: Duration) {
 }
 
 fn output(args: &mut Args, pipe: &str) {
+    // Each output would shift its track to zero by itself, and so B-frames' video away from its audio.
+    args.push("-avoid_negative_ts disabled");
     args.push(&format!("-flush_packets 1 -flvflags no_duration_filesize+no_metadata -f flv {pipe}"));
 }
 
