@@ -8,6 +8,8 @@
 //! ended; then the servers stop, and the connection to the broker goes last, as viewers are told by it. A task that ends
 //! before its time ends the process.
 
+mod load;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,12 +27,12 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
+use self::load::Load;
 use crate::args::{Args, ServiceArgs};
 use crate::board::{Board, Worker};
 use crate::ffmpeg::{Learned, Sandbox, Settings};
 use crate::job::Shared;
 use crate::jobs::{Drained, jobs};
-use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::publisher::{Judgement, Publisher};
 use crate::service::Service;
@@ -45,6 +47,7 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// Runs until a signal ends it.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    runtime::log::init(&args.log.0);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(serve(args));

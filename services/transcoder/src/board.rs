@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::failure::Code;
-use crate::life::State;
+use crate::job::life::State;
 use crate::muxer::{Continuation, Media};
 use crate::stream::Key;
 use crate::viewers::Viewer;

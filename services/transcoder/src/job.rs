@@ -5,6 +5,9 @@
 //! board. The loop is [`task`]; what is told to viewers, and what the broker says to that, is [`herald`].
 
 mod herald;
+pub(crate) mod life;
+mod rate;
+mod report;
 mod task;
 
 use std::sync::Arc;

@@ -14,15 +14,10 @@ mod generation;
 mod gop;
 mod job;
 mod jobs;
-mod life;
-mod load;
 mod metrics;
 mod muxer;
 mod packet;
-mod presence;
 mod publisher;
-mod rate;
-mod report;
 mod run;
 mod service;
 mod stream;
@@ -31,7 +26,5 @@ mod viewers;
 mod whole;
 
 fn main() -> anyhow::Result<()> {
-    let args: args::Args = clap::Parser::parse();
-    runtime::log::init(&args.log.0);
-    app::run(args)
+    app::run(clap::Parser::parse())
 }

@@ -6,7 +6,7 @@ use prometheus::{
 use std::time::Duration;
 
 use crate::board::Snapshot;
-use crate::life::State;
+use crate::job::life::State;
 use crate::viewers::Delivery;
 
 /// What a message was published for.

@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 
 use crate::metrics::{Kind, Metrics};
 use crate::packet::Packet;
-use crate::presence::Rule;
+use crate::viewers::presence::Rule;
 
 /// Live media that is older is of no use to anybody.
 const EXPIRY: Duration = Duration::from_secs(5);

@@ -2,10 +2,12 @@
 //!
 //! A viewer is a reply topic. Pure: time and the broker's answers are passed in.
 
+pub(crate) mod presence;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::presence::{Presence, Rule};
+use crate::viewers::presence::{Presence, Rule};
 
 /// Somebody who watches.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use tracing::debug;
 
 use crate::failure::Failure;
 use crate::fanout::Evidence;
-use crate::life::State;
+use crate::job::life::State;
+use crate::job::rate::Rate;
+use crate::job::report::About;
 use crate::muxer::Media;
 use crate::publisher::Publisher;
-use crate::rate::Rate;
-use crate::report::About;
 use crate::stream::Spec;
 use crate::viewers::{Delivery, Viewer};
 

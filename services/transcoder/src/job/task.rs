@@ -12,17 +12,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::herald::{self, Herald, News, Subject};
+use super::report;
 use super::{Answer, Command, Ended, Shared};
 use crate::board::{Entry, Stream};
 use crate::failure::{Code, Failure};
 use crate::fanout::Fanout;
 use crate::ffmpeg::feed::{self, End, Feed};
-use crate::life::{Life, Verdict};
+use crate::job::life::{Life, Verdict};
+use crate::job::rate::Rate;
 use crate::muxer::{Continuation, Error as MuxerError, Media, Muxer, Output, Start, Track};
-use crate::presence::Rule;
-use crate::rate::Rate;
-use crate::report;
 use crate::stream::Spec;
+use crate::viewers::presence::Rule;
 use crate::viewers::{Delivery, Viewer, Viewers, Whom};
 
 /// How often a live viewer is told the status, which is also how its presence is noticed.

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::life::State;
+use crate::job::life::State;
+use crate::job::rate::Rate;
 use crate::muxer::Media;
-use crate::rate::Rate;
 use crate::stream::Spec;
 
 /// To one viewer: how its stream is doing.
