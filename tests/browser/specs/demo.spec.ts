@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { awaitFrame } from '../support/observe.ts';
-import { family, survivors } from '../support/processes.ts';
+import { family, kill, survivors } from '../support/processes.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const DEMO = join(ROOT, 'deploy/local/demo.sh');
@@ -66,7 +66,7 @@ class Demo {
 
   /** For the end of a test, whatever became of it. */
   async discard(): Promise<void> {
-    for (const { pid } of family(this.terminal.pid ?? -1).reverse()) process.kill(pid, 'SIGKILL');
+    kill(family(this.terminal.pid ?? -1).reverse());
     await rm(this.directory, { recursive: true, force: true });
   }
 }

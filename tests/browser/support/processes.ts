@@ -23,6 +23,17 @@ export function survivors(processes: readonly Process[]): Process[] {
   return processes.filter(({ pid, startedAt }) => now.get(pid)?.startedAt === startedAt);
 }
 
+/** Kills what still runs of `processes`: the death of one may have been the end of the next. */
+export function kill(processes: readonly Process[]): void {
+  for (const { pid } of survivors(processes)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
 function running(): Process[] {
   return readdirSync('/proc').flatMap((name) => {
     const one = /^\d+$/.test(name) ? read(Number(name)) : undefined;
