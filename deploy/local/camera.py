@@ -45,18 +45,18 @@ IPPROTO_TCP, TCP_NODELAY = 6, 1
 
 # --- what a mount sends -------------------------------------------------------------------------------------------------
 
-# One thread, so one slice a picture: the payloader repeats the parameter sets before every slice of a keyframe, and a
-# receiver takes the second slice for a picture of its own.
+# The payloader repeats the parameter sets before every slice of a keyframe.
 X264 = (
     "x264enc name=encoder threads=1 speed-preset=ultrafast key-int-max={gop} bitrate={kbps} vbv-buf-capacity=500 {tuning} "
-    "option-string=scenecut=0:keyint={gop}:min-keyint={gop} ! video/x-h264,profile={profile} "
+    "option-string=scenecut=0:keyint={gop}:min-keyint={gop}:slices={slices} ! video/x-h264,profile={profile} "
     "! rtph264pay name=pay0 pt=96 config-interval=-1"
 )
-H264 = X264.replace("{tuning}", "tune=zerolatency").replace("{profile}", "baseline")
+H264_SLICES = X264.replace("{tuning}", "tune=zerolatency").replace("{profile}", "baseline")
+H264 = H264_SLICES.replace("{slices}", "1")
 # Frames that refer forwards: decoding order is not presentation order.
 H264_BFRAMES = X264.replace("{tuning}", "bframes=2 b-adapt=false rc-lookahead=0 sync-lookahead=0").replace(
     "{profile}", "main"
-)
+).replace("{slices}", "1")
 H265 = (
     "x265enc name=encoder tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate={kbps} "
     "option-string=scenecut=0:min-keyint={gop} "
@@ -88,6 +88,7 @@ KINDS = {
     "h265": Kind(H265),
     "bframes": Kind(H264_BFRAMES),
     "gop4": Kind(H264, gop=4),
+    "slices": Kind(H264_SLICES),
     "mjpeg": Kind(MJPEG),
     "audio": Kind(None, AAC),
 }
@@ -101,7 +102,7 @@ def launch(kind, options):
         caps = f"video/x-raw,format=I420,width={options.width},height={options.height},framerate={options.fps}/1"
         tracks.append(
             f"appsrc name=frames is-live=true format=time max-buffers=8 leaky-type=downstream caps={caps} ! "
-            + kind.video.format(gop=gop, kbps=options.bitrate)
+            + kind.video.format(gop=gop, kbps=options.bitrate, slices=4)
         )
     if kind.audio:
         tracks.append(kind.audio.format(n=len(tracks)))

@@ -17,6 +17,7 @@ mod jobs;
 mod metrics;
 mod muxer;
 mod packet;
+mod parts;
 mod publisher;
 mod run;
 mod service;

@@ -145,8 +145,8 @@ impl Muxer {
                 self.start_held(&mut out);
             }
             Item::Video(sample) => {
-                if let Some(picture) = self.run.inspect(sample).map_err(Error::video)? {
-                    self.push_picture(picture, now_unix_us, &mut out);
+                for (picture, unix_us) in self.run.inspect(sample, now_unix_us).map_err(Error::video)? {
+                    self.push_picture(picture, unix_us, &mut out);
                 }
             }
             Item::Audio(sample) => match &mut self.generation {

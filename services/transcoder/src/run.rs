@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::flv::Sample;
 use crate::fmp4::codecs::{Aac, Avc, Error};
 use crate::generation::Tracks;
+use crate::parts::{Part, Parts, Stamped};
 
 /// How long the first keyframe is held for the configuration of audio.
 const AUDIO_PATIENCE_US: u64 = 1_000_000;
@@ -23,9 +24,6 @@ const HELD_AUDIO: usize = 512;
 /// A source that marks keyframes, but has no IDR picture for so long, has to be transcoded: nobody could join.
 const WITHOUT_IDR_MS: i64 = 20_000;
 
-/// A picture and when it came, in Unix microseconds.
-pub(crate) type Stamped = (Sample, u64);
-
 /// A run of ffmpeg.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
@@ -35,6 +33,7 @@ pub(crate) struct Run {
     stated_video: Option<Bytes>,
     awaits_audio: bool,
     last_picture: Option<Sample>,
+    parts: Parts,
     /// Source time since which keyframes were marked that are none.
     without_idr_since: Option<i64>,
     held_video: Vec<Stamped>,
@@ -89,15 +88,19 @@ impl Run {
         self.audio == tracks.audio
     }
 
-    /// Looks at a picture, and into it: adopts the configuration in it, and takes only IDR pictures for sync samples.
-    /// `None` for one that is of no use.
-    pub(crate) fn inspect(&mut self, mut picture: Sample) -> Result<Option<Sample>, Error> {
+    /// Looks at what came at `unix_us`, and into it: adopts the configuration in it, takes only IDR pictures for sync
+    /// samples, and returns the pictures that are whole.
+    pub(crate) fn inspect(
+        &mut self,
+        mut picture: Sample,
+        unix_us: u64,
+    ) -> Result<impl Iterator<Item = Stamped> + use<>, Error> {
         let Some(config) = &self.video else {
-            return Ok(None);
+            return Ok(None.into_iter().flatten());
         };
         // ffmpeg, when it copies from RTSP, may write the first picture twice.
         if self.last_picture.as_ref() == Some(&picture) {
-            return Ok(None);
+            return Ok(None.into_iter().flatten());
         }
         self.last_picture = Some(picture.clone());
         let access_unit = config.access_unit(&picture.data)?;
@@ -113,7 +116,8 @@ impl Run {
             }
         }
         picture.sync &= access_unit.idr;
-        Ok(Some(picture))
+        let part = Part { continues: access_unit.continues, parameters: access_unit.parameters };
+        Ok(Some(self.parts.push(picture, part, unix_us)).into_iter().flatten())
     }
 
     /// Holds pictures from the last keyframe on.

@@ -11,6 +11,8 @@ const KINDS: { what: string; kind: NonNullable<Camera['kind']>; sound: boolean; 
   // The camera encodes in software here, and leaves frames out when that takes too long.
   { what: 'H.265', kind: 'h265', sound: false, fps: 15 },
   { what: 'H.264 with B-frames', kind: 'bframes', sound: false },
+  // Each slice of a keyframe comes with parameter sets, and ffmpeg takes it for a picture.
+  { what: 'H.264 in slices', kind: 'slices', sound: false },
   { what: 'H.264 with a keyframe every four seconds', kind: 'gop4', sound: false },
 ];
 

@@ -8,7 +8,7 @@ import { test as base, expect } from '@playwright/test';
 
 export interface Camera {
   readonly name: string;
-  readonly kind?: 'aac' | 'silent' | 'g711' | 'h265' | 'bframes' | 'gop4';
+  readonly kind?: 'aac' | 'silent' | 'g711' | 'h265' | 'bframes' | 'gop4' | 'slices';
   readonly size?: string;
   readonly fps?: number;
   readonly bitrate?: number;

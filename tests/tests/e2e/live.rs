@@ -73,6 +73,22 @@ async fn every_live_fragment_of_video_says_when_it_was_made() {
 }
 
 #[tokio::test]
+async fn a_picture_that_comes_in_slices_is_one_sample() {
+    let world = World::describe().camera("lobby", "slices").transcoders(1, "").start().await;
+    let mut viewer = Viewer::of(&world).await;
+    viewer.play_live("lobby").await;
+    viewer.until_video(90).await;
+    assert_spotless(&viewer);
+    let video = spliced(&viewer.got.replied.video(), &viewer.got.video.video());
+    let apart = |pair: &[e2e::media::Received]| pair[1].decode_time() - pair[0].decode_time() > 90 * 10;
+    assert!(video.windows(2).all(apart), "30 pictures a second are 33 ms apart");
+    let keyframes: Vec<_> =
+        video.iter().enumerate().filter(|(_, received)| received.sync()).map(|(at, _)| at).collect();
+    assert!(keyframes.len() >= 3, "{keyframes:?}");
+    assert!(keyframes.windows(2).all(|pair| pair[1] - pair[0] == 30), "a keyframe a second: {keyframes:?}");
+}
+
+#[tokio::test]
 async fn a_late_joiner_plays_at_once_in_the_middle_of_a_gop() {
     let world = World::describe().camera("lobby", "gop4").transcoders(1, "").start().await;
     let mut first = Viewer::of(&world).await;

@@ -40,10 +40,15 @@ pub(crate) struct Avc {
 pub(crate) struct AccessUnit {
     /// It is an IDR picture, the only kind that browsers take for a keyframe.
     pub(crate) idr: bool,
+    /// Its first slice does not begin with the first macroblock: there is more of it before.
+    pub(crate) continues: bool,
+    /// There are parameter sets in it.
+    pub(crate) parameters: bool,
     /// The configuration from here on, if parameter sets within an IDR picture replace it.
     pub(crate) config: Option<Avc>,
 }
 
+const NAL_SLICE: u8 = 1;
 const NAL_IDR: u8 = 5;
 const NAL_SPS: u8 = 7;
 const NAL_PPS: u8 = 8;
@@ -82,7 +87,7 @@ impl Avc {
     /// copies, tells nothing else; only an unknown *sequence* parameter set counts as a change, as decoders take
     /// picture parameter sets from where they are.
     pub(crate) fn access_unit(&self, data: &Bytes) -> Result<AccessUnit, Error> {
-        let (mut idr, mut sequence, mut picture) = (false, Vec::new(), Vec::new());
+        let (mut idr, mut continues, mut sequence, mut picture) = (false, None, Vec::new(), Vec::new());
         let mut at = 0;
         while at < data.len() {
             let prefix = data.get(at..at + self.nal_length).ok_or(Error::Malformed("NAL unit"))?;
@@ -90,7 +95,12 @@ impl Avc {
             let from = at + self.nal_length;
             at = from + length;
             let unit = data.get(from..at).ok_or(Error::Malformed("NAL unit"))?;
-            match unit.first().map(|header| header & 0x1f) {
+            let kind = unit.first().map(|header| header & 0x1f);
+            if let (Some(NAL_SLICE | NAL_IDR), Some(second)) = (kind, unit.get(1)) {
+                // `first_mb_in_slice`, of which a leading one is zero.
+                continues.get_or_insert(second & 0x80 == 0);
+            }
+            match kind {
                 Some(NAL_IDR) => idr = true,
                 Some(NAL_SPS) => sequence.push(unit),
                 Some(NAL_PPS) => picture.push(unit),
@@ -99,7 +109,8 @@ impl Avc {
         }
         let known = sequence.iter().all(|unit| self.sequence_parameters.iter().any(|known| known == unit));
         let config = if idr && !known && !picture.is_empty() { self.replaced(&sequence, &picture)? } else { None };
-        Ok(AccessUnit { idr, config })
+        let parameters = !sequence.is_empty() || !picture.is_empty();
+        Ok(AccessUnit { idr, continues: continues.unwrap_or(false), parameters, config })
     }
 
     /// A record of these parameter sets, or `None` if they make no sense.
