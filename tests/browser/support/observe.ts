@@ -7,6 +7,8 @@ import { expect, type Page } from '@playwright/test';
 export interface Frame {
   /** Its place on the video's clock, in seconds. */
   readonly mediaTime: number;
+  /** How many the browser has put on screen by then; the page is told of most of them, unless it is held up. */
+  readonly presented: number;
   /** When the camera made it, in Unix milliseconds; absent when the stamp cannot be read. */
   readonly stamp?: number;
   /** How old it was when it was shown, in milliseconds. */
@@ -21,6 +23,8 @@ export interface Observation {
   readonly dropped: number;
   /** Longest time for which the video's clock stood still. */
   readonly longestStandMs: number;
+  /** Longest time for which the machine let the browser's process stand, as a thread of it that does nothing else knows. */
+  readonly heldUpMs: number;
   /** The frames that came on screen. */
   readonly frames: readonly Frame[];
   /** Bytes of audio that were decoded. */
@@ -72,13 +76,28 @@ export async function observe(page: Page, seconds: number, selector = PLAYER): P
 
         const frames: Frame[] = [];
         let watching = true;
-        const onFrame: VideoFrameRequestCallback = (_, { mediaTime }) => {
+        const onFrame: VideoFrameRequestCallback = (_, { mediaTime, presentedFrames: presented }) => {
           if (!watching) return;
           const stamp = readStamp();
-          frames.push(stamp === undefined ? { mediaTime } : { mediaTime, stamp, age: Date.now() - stamp });
+          frames.push(stamp === undefined ? { mediaTime, presented } : { mediaTime, presented, stamp, age: Date.now() - stamp });
           video.requestVideoFrameCallback(onFrame);
         };
         video.requestVideoFrameCallback(onFrame);
+
+        const beat = (): void => {
+          let last = performance.now();
+          let late = 0;
+          setInterval(() => {
+            const now = performance.now();
+            late = Math.max(late, now - last - 20);
+            last = now;
+          }, 20);
+          onmessage = () => postMessage(late);
+        };
+        const witness = new Worker(URL.createObjectURL(new Blob([`(${beat.toString()})()`])));
+        const heldUp = new Promise<number>((resolve) => {
+          witness.onmessage = ({ data }: MessageEvent<number>) => resolve(data);
+        });
 
         const figures = () => {
           const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
@@ -100,15 +119,20 @@ export async function observe(page: Page, seconds: number, selector = PLAYER): P
           clearInterval(timer);
           watching = false;
           const after = figures();
-          resolve({
-            wallMs: after.at - before.at,
-            mediaMs: (after.time - before.time) * 1000,
-            decoded: after.totalVideoFrames - before.totalVideoFrames,
-            dropped: after.droppedVideoFrames - before.droppedVideoFrames,
-            longestStandMs,
-            frames,
-            audioBytes: after.audioBytes - before.audioBytes,
-            src: video.src,
+          witness.postMessage('report');
+          void heldUp.then((heldUpMs) => {
+            witness.terminate();
+            resolve({
+              wallMs: after.at - before.at,
+              mediaMs: (after.time - before.time) * 1000,
+              decoded: after.totalVideoFrames - before.totalVideoFrames,
+              dropped: after.droppedVideoFrames - before.droppedVideoFrames,
+              longestStandMs,
+              heldUpMs,
+              frames,
+              audioBytes: after.audioBytes - before.audioBytes,
+              src: video.src,
+            });
           });
         }, 20);
       }),
@@ -136,7 +160,10 @@ export interface Expectation {
   readonly longestJump?: number;
 }
 
-/** Claims that the picture went at real time, at the source's rate, in order, and never stood. */
+/**
+ * Claims that the picture went at real time, at the source's rate, in order, and stood no longer than the machine itself did:
+ * a shared one lets everything stand at times.
+ */
 export function expectSmooth(seen: Observation, { fps = 30, longestJump = 500 }: Expectation = {}): void {
   const about = summary(seen);
   // Holding the live edge may take or give a little: a picture that lags or runs away differs by seconds.
@@ -144,21 +171,25 @@ export function expectSmooth(seen: Observation, { fps = 30, longestJump = 500 }:
   const rate = seen.decoded / (seen.mediaMs / 1000);
   expect(rate, `frames are decoded at the source's rate: ${about}`).toBeGreaterThan(fps * 0.93);
   expect(rate, `frames are decoded at the source's rate: ${about}`).toBeLessThan(fps * 1.07);
-  expect(seen.longestStandMs, `the picture never stands: ${about}`).toBeLessThan(400);
+  expect(seen.longestStandMs, `the picture never stands: ${about}`).toBeLessThan(400 + seen.heldUpMs);
   const jumps = steps(seen);
   expect(jumps.length, `stamps are readable: ${about}`).toBeGreaterThan(seen.frames.length * 0.9);
   // A player that ran dry may go back by a few pictures, to have more in hand; one that mixes groups of pictures goes back
   // by a second.
   expect(Math.min(...jumps), `pictures come in order: ${about}`).toBeGreaterThan(-400);
-  expect(Math.max(...pauses(seen)), `no run of pictures is missing: ${about}`).toBeLessThan(longestJump);
+  expect(Math.max(...pauses(seen)), `no run of pictures is missing: ${about}`).toBeLessThan(longestJump + seen.heldUpMs);
 }
 
 /**
  * Time on the video's clock between each two pictures shown one after the other, in milliseconds. It counts each picture,
- * also one whose stamp a lost frame has left unreadable up to the next keyframe.
+ * also one whose stamp a lost frame has left unreadable up to the next keyframe; and of pictures that were shown while the
+ * page was held up, the mean.
  */
 function pauses(seen: Observation): number[] {
-  return seen.frames.slice(1).map(({ mediaTime }, index) => (mediaTime - (seen.frames[index]?.mediaTime ?? mediaTime)) * 1000);
+  return seen.frames.slice(1).map((frame, index) => {
+    const before = seen.frames[index] ?? frame;
+    return ((frame.mediaTime - before.mediaTime) * 1000) / Math.max(1, frame.presented - before.presented);
+  });
 }
 
 /** Camera time between each two pictures shown one after the other, in milliseconds. */
@@ -175,7 +206,7 @@ export function summary(seen: Observation): string {
   return [
     `${Math.round(seen.wallMs)} ms of wall, ${Math.round(seen.mediaMs)} ms of media`,
     `${seen.decoded} frames decoded, ${seen.dropped} dropped, ${seen.frames.length} seen`,
-    `longest stand ${Math.round(seen.longestStandMs)} ms`,
+    `longest stand ${Math.round(seen.longestStandMs)} ms, held up for ${Math.round(seen.heldUpMs)} ms`,
     `steps ${Math.min(...jumps)} to ${Math.max(...jumps)} ms, pauses to ${Math.round(Math.max(...pauses(seen)))} ms`,
     `age p50/p95 ${quantile(0.5)}/${quantile(0.95)} ms`,
   ].join('; ');
