@@ -4,6 +4,7 @@ import { Cadence } from '../src/engine/cadence';
 import { WorkerClock } from '../src/engine/clock';
 import { Freshness } from '../src/engine/freshness';
 import { BitrateMeter, CaptureTimes, Percentiles } from '../src/engine/meters';
+import { noTotals, since } from '../src/engine/stats';
 
 describe('backoff', () => {
   test('doubles to its cap, half of it by chance', () => {
@@ -31,6 +32,16 @@ describe('worker clock', () => {
     expect(clock.age(2000, 2300)).toBe(45);
   });
 
+  test('nobody is believed who has just begun to speak', () => {
+    const clock = new WorkerClock();
+    expect(clock.isSettled(0)).toBe(false);
+    clock.observe(0, 100);
+    expect(clock.isSettled(1500)).toBe(false);
+    expect(clock.isSettled(1600)).toBe(true);
+    clock.forget();
+    expect(clock.isSettled(1600)).toBe(false);
+  });
+
   test('another worker has another clock', () => {
     const clock = new WorkerClock();
     clock.follow('a');
@@ -49,6 +60,14 @@ describe('worker clock', () => {
     expect(clock.offset).toBe(0);
     for (let at = 300_000; at < 340_000; at += 1000) clock.observe(at - 20, at);
     expect(clock.offset).toBe(20);
+  });
+});
+
+describe('report of quality', () => {
+  test('tells what was added since the last one', () => {
+    const before = { ...noTotals(), stalls: 2, decodedFrames: 300, droppedFrames: 4 };
+    const now = { ...noTotals(), stalls: 2, decodedFrames: 600, droppedFrames: 1, reconnects: 1 };
+    expect(since(now, before)).toEqual({ ...noTotals(), decodedFrames: 300, reconnects: 1 });
   });
 });
 

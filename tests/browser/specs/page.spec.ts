@@ -65,6 +65,23 @@ test('the keyboard alone picks a camera, plays, unmutes and stops', async ({ pag
   await expectState(page, 'idle');
 });
 
+test('how well it played is counted once', async ({ page, startWorld }) => {
+  const world = await startWorld({ cameras: [LOBBY] });
+  await page.goto(world.page('source=lobby&autoplay'));
+  const reports = 'mqtt_video_player_reports_total{outcome="ok"}';
+  const frames = 'mqtt_video_player_frames_total{fate="decoded"}';
+  // Two while it plays, one when it ends.
+  await expect.poll(() => world.counted(reports)).toBe(2);
+  const { decodedFrames } = await stats(page);
+  await page.keyboard.press('k');
+  await expectState(page, 'idle');
+  await expect.poll(() => world.counted(reports)).toBe(3);
+  const counted = await world.counted(frames);
+  expect(counted).toBeGreaterThanOrEqual(decodedFrames);
+  expect(counted, 'no frame is in two reports').toBeLessThan(decodedFrames + 90);
+  expect(await world.counted('mqtt_video_player_first_frame_seconds_count')).toBe(1);
+});
+
 for (const { name, path, query, ready } of [
   { name: 'player', path: '/', query: 'source=lobby&autoplay', ready: 'Live' },
   { name: 'wall', path: '/wall', query: '', ready: '2 of 2 live' },

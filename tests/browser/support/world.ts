@@ -74,6 +74,14 @@ export class World {
     return `${this.parts.page}${path}?${query}`;
   }
 
+  /** What the gatekeeper counts under a name, with its labels if it has any. */
+  async counted(metric: string): Promise<number> {
+    const text = await (await fetch(`${this.parts.page}/metrics`)).text();
+    const line = text.split('\n').find((line) => line.startsWith(`${metric} `));
+    if (line === undefined) throw new Error(`no ${metric} in\n${text}`);
+    return Number(line.slice(metric.length));
+  }
+
   /** What browsers dial. */
   get broker(): string {
     return this.parts.ws;

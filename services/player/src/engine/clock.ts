@@ -6,6 +6,8 @@
 
 const BUCKET_MS = 30_000;
 const BUCKETS = 10;
+/** So long it takes until a stamp has come on a quick way: those of a join come while the page is busy with it. */
+const SETTLING_MS = 1500;
 
 export class WorkerClock {
   private buckets: { since: number; min: number }[] = [];
@@ -40,6 +42,12 @@ export class WorkerClock {
   get offset(): number | undefined {
     if (this.buckets.length === 0) return undefined;
     return Math.min(...this.buckets.map((bucket) => bucket.min));
+  }
+
+  /** Whether stamps have come for long enough that one of them was quick. */
+  isSettled(now: number): boolean {
+    const first = this.buckets[0];
+    return first !== undefined && now - first.since >= SETTLING_MS;
   }
 
   /** Age in milliseconds of something that the worker stamped. */

@@ -35,6 +35,7 @@ export class FrameWatch {
   }
 
   private measure(capturedAt: number | undefined, shownAt: number): void {
+    if (!this.clock.isSettled(shownAt)) return;
     const latency = capturedAt === undefined ? undefined : this.clock.age(capturedAt, shownAt);
     if (latency === undefined) return;
     this.latency = latency;

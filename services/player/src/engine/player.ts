@@ -11,7 +11,7 @@ import { acquire, type Lease } from './pool';
 import { Sitting } from './sitting';
 import { mediaSourceClass } from './sink';
 import { stateOf, type PlayerState } from './state';
-import { snapshot, type PlayerStats, type Totals } from './stats';
+import { noTotals, since, snapshot, type PlayerStats, type Totals } from './stats';
 import { randomName, type TrackName } from './viewing';
 import { qualityReport, type Described, type Target, type Wanted } from './wire';
 
@@ -60,16 +60,12 @@ export class Player {
   private connectionError: PlayerError | undefined;
   private readonly clock = new WorkerClock();
   private readonly frames: FrameWatch;
-  private readonly totals: Totals = {
-    stalls: 0,
-    rebufferMs: 0,
-    reconnects: 0,
-    decoderErrors: 0,
-    gaps: 0,
-    lostMessages: 0,
-    decodedFrames: 0,
-    droppedFrames: 0,
-  };
+  private readonly totals = noTotals();
+  /** What the last report of quality covered. */
+  private reported = noTotals();
+  private reportedFirstFrame = false;
+  /** Frames that the present sitting decoded and threw away on its way to the live edge, before its first was up. */
+  private skippedFrames = 0;
   private readonly brokenAt: number[] = [];
   private startedAt = 0;
   private firstFrameMs: number | undefined;
@@ -143,6 +139,7 @@ export class Player {
     }
     this.startedAt = performance.now();
     this.firstFrameMs = undefined;
+    this.reportedFirstFrame = false;
     this.hadFrame = false;
     this.qoeAt = this.startedAt;
     const lease = acquire(this.options.broker);
@@ -165,6 +162,7 @@ export class Player {
   stop(): void {
     if (!this.lease) return;
     clearInterval(this.timer);
+    this.report();
     this.frames.end();
     for (const undo of this.cleanup) undo();
     this.cleanup = [];
@@ -203,6 +201,7 @@ export class Player {
     }
     this.seatedAt = performance.now();
     this.frameIsUp = false;
+    this.skippedFrames = 0;
     const audio = !this.isMuted && !this.audioIsSilent && (known === undefined || known.audio !== undefined);
     const { target, profile, token } = this.options;
     const wanted: Wanted = { target, profile, token, session: this.session };
@@ -295,6 +294,7 @@ export class Player {
 
   private onFirstFrame(sitting: Sitting): void {
     this.frameIsUp = true;
+    this.skippedFrames = this.video.getVideoPlaybackQuality().droppedVideoFrames;
     this.hadFrame = true;
     this.firstFrameMs ??= performance.now() - this.startedAt;
     sitting.pilot.start();
@@ -316,15 +316,21 @@ export class Player {
     this.update();
   }
 
+  /** Tells how well it has played since the last time. */
   private report(): void {
-    const { stats } = this;
+    const { source, profile } = this.sitting?.described ?? {};
+    if (source === undefined) return;
     const { latencies } = this.frames;
     const p50 = latencies.at(0.5);
     const p95 = latencies.at(0.95);
     latencies.clear();
-    if (stats.source === undefined) return;
     const latencyMs = p50 !== undefined && p95 !== undefined ? { p50, p95 } : undefined;
-    this.lease?.connection.mention(`${this.prefix}/qoe`, qualityReport({ ...stats, latencyMs }));
+    const firstFrameMs = this.reportedFirstFrame ? undefined : this.firstFrameMs;
+    this.reportedFirstFrame ||= firstFrameMs !== undefined;
+    const totals = { ...this.total() };
+    const report = { session: this.session, source, profile, firstFrameMs, latencyMs, ...since(totals, this.reported) };
+    this.reported = totals;
+    this.lease?.connection.mention(`${this.prefix}/qoe`, qualityReport(report));
   }
 
   /** What the state is now, and whether anyone must hear of it. */
@@ -365,7 +371,7 @@ export class Player {
       gaps: totals.gaps + intake.counts.gaps,
       lostMessages: totals.lostMessages + intake.counts.lostMessages,
       decodedFrames: totals.decodedFrames + quality.totalVideoFrames,
-      droppedFrames: totals.droppedFrames + quality.droppedVideoFrames,
+      droppedFrames: totals.droppedFrames + Math.max(0, quality.droppedVideoFrames - this.skippedFrames),
     };
   }
 

@@ -14,6 +14,27 @@ export interface Totals {
   droppedFrames: number;
 }
 
+/** Nothing has happened yet. */
+export function noTotals(): Totals {
+  return {
+    stalls: 0,
+    rebufferMs: 0,
+    reconnects: 0,
+    decoderErrors: 0,
+    gaps: 0,
+    lostMessages: 0,
+    decodedFrames: 0,
+    droppedFrames: 0,
+  };
+}
+
+/** What has been added since; never less than nothing, as a video element begins to count anew with each source. */
+export function since(totals: Totals, before: Totals): Totals {
+  const added = noTotals();
+  for (const name of Object.keys(added) as (keyof Totals)[]) added[name] = Math.max(0, totals[name] - before[name]);
+  return added;
+}
+
 export interface PlayerStats extends Readonly<Totals> {
   readonly state: PlayerState;
   readonly session: string;
@@ -31,7 +52,10 @@ export interface PlayerStats extends Readonly<Totals> {
   readonly fps: number | undefined;
   /** Bits a second that arrive for this player. */
   readonly bitrate: number;
-  /** From the worker's hands to the screen, milliseconds; without the shortest way through the broker. */
+  /**
+   * From the worker's hands to the screen, milliseconds; without the shortest way through the broker. Undefined until the
+   * worker's clock is known well enough.
+   */
   readonly latencyMs: number | undefined;
   /** Milliseconds between playhead and live edge, and what is aimed at. */
   readonly marginMs: number | undefined;
