@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
     let client_id = format!("mqtt-video-gatekeeper-{:016x}", rand::random::<u64>());
     let leave = CancellationToken::new();
     let (publisher, mut events, mut connection) =
-        runtime::broker::connect(args.broker.0.options(client_id, subscriptions), leave.clone());
+        runtime::broker::connect(args.broker.options(client_id, subscriptions), leave.clone());
     let mut handler = Handler::new(Parts {
         topics,
         confinement: Confinement::new(&args.viewers.reply_topics, &args.viewers.topic_prefix),

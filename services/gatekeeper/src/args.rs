@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgAction, ArgMatches, Args as Block, Command, FromArgMatches, Parser};
+use clap::{ArgAction, Parser};
 use url::Url;
 
 use crate::reply_topic::Shape;
@@ -15,9 +15,9 @@ use crate::reply_topic::Shape;
 #[command(name = "gatekeeper", version)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) log: Ungrouped<runtime::log::Args>,
+    pub(crate) log: runtime::log::Args,
     #[command(flatten)]
-    pub(crate) broker: Ungrouped<runtime::broker::Args>,
+    pub(crate) broker: runtime::broker::Args,
     #[command(flatten)]
     pub(crate) viewers: Viewers,
     #[command(flatten)]
@@ -106,30 +106,6 @@ impl Site {
         // <repository>/target/<profile>/gatekeeper
         let built = program.ancestors().nth(3).map(|repository| repository.join("services/player/dist"));
         built.filter(|dir| dir.is_dir()).unwrap_or_else(|| Path::new("/usr/share/mqtt-video/player").to_owned())
-    }
-}
-
-/// A block of flags without its clap group: groups are named after their structs, and the runtime's are all `Args`.
-#[derive(Debug)]
-pub(crate) struct Ungrouped<T>(pub(crate) T);
-
-impl<T: Block> Block for Ungrouped<T> {
-    fn augment_args(command: Command) -> Command {
-        command.args(T::augment_args(Command::new("block")).get_arguments().cloned())
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl<T: FromArgMatches> FromArgMatches for Ungrouped<T> {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        T::from_arg_matches(matches).map(Self)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.0.update_from_arg_matches(matches)
     }
 }
 

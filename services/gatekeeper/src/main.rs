@@ -23,6 +23,6 @@ mod worker;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = <args::Args as clap::Parser>::parse();
-    runtime::log::init(&args.log.0);
+    runtime::log::init(&args.log);
     app::run(args, runtime::shutdown::signals()?).await
 }

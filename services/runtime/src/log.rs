@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 /// How to log.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Log")]
+#[group(skip)]
 pub struct Args {
     /// Form of the log lines.
     #[arg(long = "log", env = "MQTT_VIDEO_LOG", value_enum, default_value_t = Format::Text)]

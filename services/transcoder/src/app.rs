@@ -47,7 +47,7 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// Runs until a signal ends it.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
-    runtime::log::init(&args.log.0);
+    runtime::log::init(&args.log);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(serve(args));
@@ -84,7 +84,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     // Unique, as a second client of the same name would cut the first one off.
     let client_id = format!("transcoder-{name}-{:08x}", rand::random::<u32>());
     let (broker, events, mut connection) =
-        runtime::broker::connect(args.broker.0.options(client_id, Vec::new()), broker_token.clone());
+        runtime::broker::connect(args.broker.options(client_id, Vec::new()), broker_token.clone());
     let judgement = Judgement { grace: args.delivery.viewer_grace, max_session: args.delivery.max_session };
     let publisher = Publisher::new(broker, metrics.clone(), judgement, args.delivery.reply_pump);
 

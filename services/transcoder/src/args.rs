@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgMatches, Command, FromArgMatches, Parser};
+use clap::Parser;
 
 /// Runs one ffmpeg for each stream and publishes fragmented MP4 to the broker.
 #[derive(Debug, Clone, Parser)]
@@ -12,9 +12,9 @@ use clap::{ArgMatches, Command, FromArgMatches, Parser};
 #[group(skip)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) log: Ungrouped<runtime::log::Args>,
+    pub(crate) log: runtime::log::Args,
     #[command(flatten)]
-    pub(crate) broker: Ungrouped<runtime::broker::Args>,
+    pub(crate) broker: runtime::broker::Args,
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
     #[command(flatten)]
@@ -88,30 +88,6 @@ pub(crate) struct DeliveryArgs {
     /// Longest session without a keepalive, where the broker does not tell when nobody subscribes.
     #[arg(long, env = "MQTT_VIDEO_MAX_SESSION", default_value = "1h", value_parser = duration)]
     pub(crate) max_session: Duration,
-}
-
-/// A block of arguments without clap's group of the same name as its type: two types named `Args` would clash.
-#[derive(Debug, Clone)]
-pub(crate) struct Ungrouped<T>(pub(crate) T);
-
-impl<T: clap::Args> clap::Args for Ungrouped<T> {
-    fn augment_args(command: Command) -> Command {
-        command.args(T::augment_args(Command::new("block")).get_arguments().cloned())
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl<T: FromArgMatches> FromArgMatches for Ungrouped<T> {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        T::from_arg_matches(matches).map(Self)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.0.update_from_arg_matches(matches)
-    }
 }
 
 /// Parses `250ms`, `10s`, `5m` or `1h`.

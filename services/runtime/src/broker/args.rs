@@ -9,6 +9,7 @@ use url::Url;
 /// Where the broker is and how to log in.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Broker")]
+#[group(skip)]
 pub struct Args {
     /// URL of the MQTT 5 broker: `mqtt://host[:1883]`, or `mqtts://host[:8883]` for TLS.
     #[arg(long, env = "MQTT_VIDEO_BROKER", default_value = "mqtt://127.0.0.1:1883", value_parser = parse_url)]
