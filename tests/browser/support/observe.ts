@@ -168,7 +168,7 @@ export function expectSmooth(seen: Observation, { fps = 30, longestJump = 500 }:
   const about = summary(seen);
   // Holding the live edge may take or give a little: a picture that lags or runs away differs by seconds.
   expect(Math.abs(seen.mediaMs - seen.wallMs), `the clock goes at real time: ${about}`).toBeLessThan(500);
-  const rate = seen.decoded / (seen.mediaMs / 1000);
+  const rate = seen.decoded / (seen.wallMs / 1000);
   expect(rate, `frames are decoded at the source's rate: ${about}`).toBeGreaterThan(fps * 0.93);
   expect(rate, `frames are decoded at the source's rate: ${about}`).toBeLessThan(fps * 1.07);
   expect(seen.longestStandMs, `the picture never stands: ${about}`).toBeLessThan(400 + seen.heldUpMs);
