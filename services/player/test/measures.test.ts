@@ -100,14 +100,34 @@ describe('cadence', () => {
 });
 
 describe('freshness', () => {
-  test.each([
-    ['live', [[0, 50], [1000, 80]], false],
-    ['a backlog that is worked off at once', [[0, 8000], [200, 5000], [400, 60]], false],
-    ['a backlog that goes on', [[0, 8000], [300, 7900], [600, 7800]], true],
-    ['two short ones', [[0, 4000], [300, 100], [400, 4000], [800, 100]], false],
-  ])('%s', (_, ages, expected) => {
+  /** An age each 100 ms; returns when the connection was given up. */
+  const verdicts = (ages: readonly { readonly age: number; readonly seconds: number }[]): number[] => {
     const freshness = new Freshness();
-    expect(ages.map(([now = 0, age = 0]) => freshness.observe(now, age)).includes(true)).toBe(expected);
+    const each = ages.flatMap(({ age, seconds }) => new Array<number>(seconds * 10).fill(age));
+    return each.flatMap((age, index) => (freshness.observe(index * 100, age) ? [index / 10] : []));
+  };
+
+  test.each([
+    ['live', [{ age: 80, seconds: 60 }], []],
+    ['slow, and no slower', [{ age: 900, seconds: 60 }], []],
+    ['a backlog that is worked off at once', [{ age: 8000, seconds: 0.4 }, { age: 60, seconds: 10 }], []],
+    ['a backlog that goes on', [{ age: 8000, seconds: 1 }], [0.6]],
+    ['two short ones', [{ age: 4000, seconds: 0.3 }, { age: 100, seconds: 0.1 }, { age: 4000, seconds: 0.3 }], []],
+    ['late for seconds', [{ age: 1200, seconds: 2.9 }, { age: 100, seconds: 1 }], []],
+    ['late for good', [{ age: 1200, seconds: 4 }], [3.1]],
+  ])('%s', (_, ages, expected) => {
+    expect(verdicts(ages)).toEqual(expected);
+  });
+
+  test('a link that is too slow is given up ever less often', () => {
+    const times = verdicts([{ age: 20_000, seconds: 40 }]);
+    expect(times).toEqual([0.6, 1.3, 2, 26.2]);
+    const late = verdicts([{ age: 2500, seconds: 70 }]);
+    expect(late).toEqual([3.1, 9.3]);
+  });
+
+  test('a minute of calm makes it as strict as before', () => {
+    expect(verdicts([{ age: 2500, seconds: 5 }, { age: 80, seconds: 65 }, { age: 2500, seconds: 5 }])).toHaveLength(2);
   });
 });
 

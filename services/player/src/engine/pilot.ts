@@ -36,6 +36,8 @@ const DECODE_MS = 1;
 const MOST_PREROLL_MS = 350;
 /** A seek that takes longer is stuck itself. */
 const SEEK_MS = 3000;
+/** An append is complete, and the playhead looked after, within this. */
+const APPEND_MS = 500;
 /** Backlogs drain in steps; each seek decodes from a keyframe on. */
 const CATCH_UP_SPACING_MS = 300;
 
@@ -93,7 +95,7 @@ export class Pilot {
     if (margin === undefined || !this.isUnderWay(now)) return;
     const verdict = this.law.observe(now, margin);
     if (!verdict) return;
-    if (verdict.seek) this.catchUp(now, 0);
+    if (verdict.seek) this.catchUp(now, APPEND_MS);
     else if (Math.abs(this.video.playbackRate - verdict.rate) > RATE_STEP) this.video.playbackRate = verdict.rate;
   }
 

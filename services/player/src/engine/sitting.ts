@@ -296,10 +296,7 @@ export class Sitting {
     const { clock } = this.plan;
     clock.observe(segment.capturedAt, Date.now());
     const age = clock.age(segment.capturedAt, Date.now());
-    if (age !== undefined && this.freshness.observe(now, age)) {
-      this.freshness.reset();
-      this.plan.connection.reset();
-    }
+    if (age !== undefined && this.freshness.observe(now, age)) this.plan.connection.reset();
   }
 
   private trim(): void {
