@@ -35,7 +35,7 @@ lint: rust-lint player-lint browser-lint ## Formatting, lints, types, licences
 
 rust-lint:
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features gatekeeper/cluster-tests -- -D warnings
 	cargo deny --locked check licenses bans sources
 
 player-lint: $(PLAYER)/node_modules/.package-lock.json

@@ -1,17 +1,18 @@
 //! The assembly, in the order of start-up.
 //!
 //! Everything that can be wrong with the configuration is found before anything is bound or dialled. Then: HTTP, so that
-//! probes are answered; the pool, so that workers are known when the first request comes; the broker last. Shutdown goes
-//! the other way: unready, no more requests, those under way are finished up to a deadline, the broker is left, and
-//! only then HTTP goes.
+//! probes are answered; the pool, and what the Kubernetes API tells, so that workers are known when the first request
+//! comes; the broker last. Shutdown goes the other way: unready, no more requests, somebody else may lead, what is under
+//! way is finished up to a deadline, the broker is left, and only then HTTP goes.
+
+mod files;
+mod platform;
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use arc_swap::ArcSwap;
 use prometheus::{Registry, process_collector::ProcessCollector};
 use runtime::broker::{Event, QoS};
 use runtime::readiness::Readiness;
@@ -23,15 +24,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::ClientTlsConfig;
 use tracing::{error, info, warn};
 
+use self::files::Files;
+use self::platform::Platform;
 use crate::args::{Args, Workers};
-use crate::follow::Follower;
 use crate::handler::{Handler, Parts};
 use crate::http;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::reply_topic::Confinement;
-use crate::sources::{Catalog, Reload};
-use crate::token::Tokens;
 use crate::wire::Topics;
 use crate::worker;
 
@@ -40,26 +40,22 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long requests under way may take once the end is near.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// The files that may change while we run, and what they last said.
-struct Files {
-    reload: Reload,
-    catalog: Arc<ArcSwap<Catalog>>,
-    tokens: Option<(Follower, Arc<ArcSwap<Tokens>>)>,
-}
-
 /// Runs until `token` is cancelled.
 pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self())).context("cannot register process metrics")?;
     let metrics = Metrics::register(&registry).context("cannot register metrics")?;
     let mut files = Files::open(&args, &metrics)?;
-    let pool = Pool::new(worker_tls(&args.workers)?, metrics.clone(), token.child_token());
+    let mut platform = Platform::connect(&args).await?;
+    let tls = worker_tls(&args.workers, platform.worker_name(&args.workers))?;
+    let pool = Pool::new(tls, metrics.clone(), token.child_token());
     let topics = Topics::new(&args.viewers.topic_prefix);
 
     let listener =
         TcpListener::bind(args.site.http).await.with_context(|| format!("cannot bind {}", args.site.http))?;
     let bound = listener.local_addr().context("the bound address is unknown")?;
     let readiness = Readiness::new(&["broker"]);
+    Platform::conditions(&args, &readiness);
     let site = http::Site {
         player: args.site.player(),
         broker_websocket: args.site.broker_websocket.clone(),
@@ -72,6 +68,19 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
     writeln!(std::io::stdout(), "listening http={bound}").context("cannot write to standard output")?;
 
     pool.set_members(&args.workers.transcoders)?;
+    platform.follow(&args, &pool, &readiness);
+    // Requests are shared among all gatekeepers: one that does not know the workers yet must not take any.
+    let known = tokio::select! {
+        () = platform.known() => true,
+        ended = &mut admin => return Err(anyhow::anyhow!("the HTTP server ended: {ended:?}")),
+        () = token.cancelled() => false,
+    };
+    if !known {
+        info!("ended before the Kubernetes API answered");
+        last.cancel();
+        return Ok(());
+    }
+    platform.lead(&args.kubernetes, &metrics)?;
 
     let subscriptions = topics.subscriptions().into_iter().map(|filter| (filter, QoS::AtLeastOnce)).collect();
     let client_id = format!("mqtt-video-gatekeeper-{:016x}", rand::random::<u64>());
@@ -94,11 +103,13 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
         ended = serve(&mut handler, &mut files, &mut events, &mut tasks, &readiness, &metrics) => ended,
         ended = &mut admin => Err(anyhow::anyhow!("the HTTP server ended: {ended:?}")),
         ended = &mut connection => Err(anyhow::anyhow!("the broker connection's task ended: {ended:?}")),
+        ended = platform.ended() => Err(ended),
         () = token.cancelled() => Ok(()),
     };
 
     readiness.set("broker", Err("shutting down".to_owned()));
-    let finished = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+    let rest = async { while tasks.join_next().await.is_some() {} };
+    let finished = tokio::time::timeout(DRAIN, async { tokio::join!(platform.leave(), rest) }).await;
     if finished.is_ok() {
         info!("drained");
     } else {
@@ -158,58 +169,7 @@ async fn serve(
     }
 }
 
-impl Files {
-    fn open(args: &Args, metrics: &Metrics) -> Result<Self> {
-        let reload = Reload::open(&args.sources).context("cannot use the file of sources")?;
-        let catalog = reload.catalog();
-        metrics.list_loaded(catalog.sources().count());
-        info!(file = %args.sources.display(), sources = catalog.sources().count(), "sources loaded");
-        let tokens = match &args.viewers.viewer_token_file {
-            Some(path) => Some(Self::open_tokens(path)?),
-            None => None,
-        };
-        Ok(Self { reload, catalog: Arc::new(ArcSwap::new(catalog)), tokens })
-    }
-
-    fn open_tokens(path: &Path) -> Result<(Follower, Arc<ArcSwap<Tokens>>)> {
-        let mut follower = Follower::new(path);
-        let tokens = match follower.look() {
-            Some(text) => Tokens::parse(text.context("cannot use the file of viewer tokens")?),
-            None => Tokens::default(),
-        };
-        ensure!(tokens.len() > 0, "{} holds no token, so nobody could view anything", path.display());
-        Ok((follower, Arc::new(ArcSwap::from_pointee(tokens))))
-    }
-
-    /// Looks at the files; names entries that are no longer what they were, if there is a new list.
-    fn look(&mut self, metrics: &Metrics) -> Option<Vec<String>> {
-        if let Some((follower, tokens)) = &mut self.tokens {
-            match follower.look() {
-                Some(Ok(text)) => {
-                    tokens.store(Arc::new(Tokens::parse(text)));
-                    info!(tokens = tokens.load().len(), "viewer tokens reloaded");
-                }
-                Some(Err(error)) => warn!(%error, "viewer tokens not reloaded; the old ones stay valid"),
-                None => {}
-            }
-        }
-        match self.reload.look()? {
-            Ok(reloaded) => {
-                metrics.list_loaded(reloaded.catalog.sources().count());
-                info!(sources = reloaded.catalog.sources().count(), changed = ?reloaded.changed, "sources reloaded");
-                self.catalog.store(reloaded.catalog);
-                Some(reloaded.changed)
-            }
-            Err(error) => {
-                metrics.list_refused();
-                error!(%error, "sources not reloaded; the old list stays in effect");
-                None
-            }
-        }
-    }
-}
-
-fn worker_tls(args: &Workers) -> Result<Option<ClientTlsConfig>> {
+fn worker_tls(args: &Workers, name: Option<String>) -> Result<Option<ClientTlsConfig>> {
     let encrypted = args.transcoders.iter().filter(|url| url.starts_with("https:")).count();
     let Some(authority) = &args.worker_ca else {
         ensure!(encrypted == 0, "https:// transcoders need --worker-ca, the authority that signs their certificates");
@@ -223,5 +183,5 @@ fn worker_tls(args: &Workers) -> Result<Option<ClientTlsConfig>> {
         _ => None,
     };
     let identity = identity.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
-    Ok(Some(worker::tls(&authority, identity)))
+    Ok(Some(worker::tls(&authority, identity, name)))
 }

@@ -23,6 +23,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) workers: Workers,
     #[command(flatten)]
+    pub(crate) kubernetes: Kubernetes,
+    #[command(flatten)]
     pub(crate) site: Site,
     /// YAML file with the allowlist of sources; reloaded when it changes.
     #[arg(long, env = "MQTT_VIDEO_SOURCES")]
@@ -66,9 +68,14 @@ pub(crate) struct Workers {
         value_name = "URL",
         value_delimiter = ',',
         value_parser = parse_worker,
-        action = ArgAction::Append
+        action = ArgAction::Append,
+        required_unless_present = "discover_service"
     )]
     pub(crate) transcoders: Vec<String>,
+    /// Headless Service in Kubernetes; the pods behind it are the transcoders, reached at its port `grpc`, or its only
+    /// one. With --worker-ca, their certificates must be for `NAME.NAMESPACE.svc`.
+    #[arg(long, env = "MQTT_VIDEO_DISCOVER_SERVICE", value_name = "NAME", conflicts_with = "transcoders")]
+    pub(crate) discover_service: Option<String>,
     /// PEM file with the authority that signs the workers' certificates.
     #[arg(long, env = "MQTT_VIDEO_WORKER_CA")]
     pub(crate) worker_ca: Option<PathBuf>,
@@ -78,6 +85,22 @@ pub(crate) struct Workers {
     /// PEM file with the key of that certificate.
     #[arg(long, env = "MQTT_VIDEO_WORKER_KEY", requires = "worker_cert")]
     pub(crate) worker_key: Option<PathBuf>,
+}
+
+/// What is asked of the Kubernetes API; without these flags, nothing.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Kubernetes")]
+pub(crate) struct Kubernetes {
+    /// Namespace of all that is asked for; default: the one of the pod's service account.
+    #[arg(long, env = "MQTT_VIDEO_NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Lease by which several gatekeepers agree who leads: who moves streams, and writes to the Kubernetes API. Without
+    /// it this gatekeeper is the only one, and leads.
+    #[arg(long, env = "MQTT_VIDEO_LEASE", value_name = "NAME")]
+    pub(crate) lease: Option<String>,
+    /// Our name in the lease; default: the host name, which is the pod's name.
+    #[arg(long, env = "MQTT_VIDEO_IDENTITY", value_name = "NAME", requires = "lease")]
+    pub(crate) identity: Option<String>,
 }
 
 /// The page.
@@ -159,7 +182,12 @@ mod tests {
     use clap::CommandFactory;
 
     fn parse(args: &[&str]) -> Result<Args, String> {
-        let args = ["gatekeeper", "--sources", "s.yaml"].iter().chain(args);
+        let worker = if args.iter().any(|arg| arg.starts_with("--transcoder") || arg.starts_with("--discover")) {
+            &[][..]
+        } else {
+            &["--transcoder", "http://t:1"][..]
+        };
+        let args = ["gatekeeper", "--sources", "s.yaml"].iter().chain(worker).chain(args);
         Args::try_parse_from(args).map_err(|error| error.to_string())
     }
 
@@ -194,6 +222,16 @@ mod tests {
             let error = parse(&args).expect_err(hint);
             assert!(error.contains(hint), "{args:?}: {error}");
         }
+    }
+
+    #[test]
+    fn workers_are_listed_or_discovered_and_not_both() {
+        let args = parse(&["--discover-service", "transcoder"]).expect("a service");
+        assert_eq!((args.workers.discover_service.as_deref(), args.workers.transcoders.len()), (Some("transcoder"), 0));
+        let both = parse(&["--discover-service", "transcoder", "--transcoder", "http://a:1"]);
+        assert!(both.expect_err("both").contains("cannot be used with"));
+        let none = Args::try_parse_from(["gatekeeper", "--sources", "s.yaml"]).expect_err("none").to_string();
+        assert!(none.contains("--transcoder"), "{none}");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 mod app;
 mod args;
+mod cluster;
 mod follow;
 mod handler;
 mod http;
+mod leader;
 mod metrics;
 mod placement;
 mod policy;

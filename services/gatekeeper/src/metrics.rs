@@ -75,6 +75,7 @@ pub(crate) struct Metrics {
     list_stale: IntGauge,
     sources: IntGauge,
     broker: IntGauge,
+    leader: IntGauge,
     reports: IntCounterVec,
     first_frame_seconds: Histogram,
     latency_seconds: HistogramVec,
@@ -132,6 +133,7 @@ impl Metrics {
             )?,
             sources: add(registry, IntGauge::with_opts(named("sources", "Entries of the allowlist."))?)?,
             broker: add(registry, IntGauge::with_opts(named("broker_connected", "1 while the broker is connected."))?)?,
+            leader: add(registry, IntGauge::with_opts(named("leader", "1 while this replica leads."))?)?,
             reports: add(registry, IntCounterVec::new(player("reports_total", "Reports of players."), &["outcome"])?)?,
             first_frame_seconds: add(
                 registry,
@@ -257,6 +259,11 @@ impl Metrics {
     /// The broker came or went.
     pub(crate) fn broker(&self, connected: bool) {
         self.broker.set(connected.into());
+    }
+
+    /// This replica leads from now on, or does not.
+    pub(crate) fn leader(&self, leads: bool) {
+        self.leader.set(leads.into());
     }
 
     /// A player reported; `None`: what nobody can read.

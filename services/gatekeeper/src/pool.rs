@@ -1,13 +1,16 @@
 //! The workers there are, and what each last said about itself.
 //!
 //! One task a member watches its worker and owns its view; everybody else reads. Who belongs to the pool is told by
-//! [`Pool::set_members`]: today once, from a list of addresses; a discovery would call it whenever it learns something.
+//! [`Pool::set_members`]: once, from a list of addresses, or by `discovery` whenever it learns something.
 //! A member whose watch ends is not ready, and what it ran is unknown, until a new watch brings a snapshot.
+
+mod discovery;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub(crate) use discovery::{CONDITION as DISCOVERY, Discovery};
 use futures::StreamExt;
 use runtime::backoff::Backoff;
 use tokio::sync::watch;

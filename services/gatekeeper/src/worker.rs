@@ -24,9 +24,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A worker answers a play as soon as it has admitted the viewer, and a stop at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How to prove who we are to workers, and whom to believe.
-pub(crate) fn tls(authority: &[u8], identity: Option<(&[u8], &[u8])>) -> ClientTlsConfig {
-    let config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
+/// How to prove who we are to workers, and whom to believe. `name` is what their certificates are for; `None`: what we
+/// dial.
+pub(crate) fn tls(authority: &[u8], identity: Option<(&[u8], &[u8])>, name: Option<String>) -> ClientTlsConfig {
+    let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
+    if let Some(name) = name {
+        config = config.domain_name(name);
+    }
     match identity {
         Some((certificate, key)) => config.identity(Identity::from_pem(certificate, key)),
         None => config,

@@ -16,6 +16,9 @@ pub struct Args {
     pub filter: String,
 }
 
+/// Crates that log each failure which they also return; whoever gets it tells it once.
+const QUIET: &str = "kube_client=off";
+
 /// Form of the log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -33,7 +36,7 @@ fn parse_filter(text: &str) -> Result<String, String> {
 pub fn init(args: &Args) {
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(EnvFilter::new(&args.filter))
+        .with_env_filter(EnvFilter::new(format!("{QUIET},{}", args.filter)))
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     let installed = match args.format {
         Format::Text => builder.try_init(),

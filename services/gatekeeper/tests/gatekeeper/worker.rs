@@ -1,7 +1,7 @@
 //! A worker that answers as it is told, over real gRPC.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub(crate) enum Mood {
 pub(crate) struct Worker {
     pub(crate) name: &'static str,
     encrypted: bool,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
     news: broadcast::Sender<v1::WatchResponse>,
     watchers: watch::Sender<u32>,
@@ -71,9 +71,14 @@ impl Worker {
     }
 
     pub(crate) async fn start_with(name: &'static str, slots: u32, tls: Option<ServerTlsConfig>) -> Self {
+        Self::start_at(IpAddr::V4(Ipv4Addr::LOCALHOST), name, slots, tls).await
+    }
+
+    /// The same on an address other than loopback's.
+    pub(crate) async fn start_at(host: IpAddr, name: &'static str, slots: u32, tls: Option<ServerTlsConfig>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let behind = listener.local_addr().unwrap();
-        let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let front = TcpListener::bind((host, 0)).await.unwrap();
         let state = State {
             mood: Mood::Willing,
             slots,
