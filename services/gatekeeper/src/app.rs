@@ -19,7 +19,7 @@ use runtime::readiness::Readiness;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::ClientTlsConfig;
 use tracing::{error, info, warn};
@@ -37,6 +37,9 @@ use crate::worker;
 
 /// How often the files are looked at: a change takes effect within it.
 const LOOK: Duration = Duration::from_secs(1);
+/// For so long after the start the lists are surely not older than anybody else's, so what runs and is on none of them may
+/// be ended; later, another gatekeeper may have seen a change of a file before us.
+const FRESH: Duration = Duration::from_secs(10);
 /// How long requests under way may take once the end is near.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -69,16 +72,15 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
 
     pool.set_members(&args.workers.transcoders)?;
     platform.follow(&args, &pool, &readiness);
-    // Requests are shared among all gatekeepers: one that does not know the workers yet must not take any.
-    let known = tokio::select! {
-        () = platform.known() => true,
+    // Requests are shared among all gatekeepers: one that does not know workers and sources yet must not take any.
+    tokio::select! {
+        objects = platform.known() => if let Some(objects) = objects { files.add(objects, &metrics) },
         ended = &mut admin => return Err(anyhow::anyhow!("the HTTP server ended: {ended:?}")),
-        () = token.cancelled() => false,
-    };
-    if !known {
-        info!("ended before the Kubernetes API answered");
-        last.cancel();
-        return Ok(());
+        () = token.cancelled() => {
+            info!("ended before the Kubernetes API answered");
+            last.cancel();
+            return Ok(());
+        }
     }
     platform.lead(&args.kubernetes, &metrics)?;
 
@@ -93,6 +95,7 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
         describe_timeout: args.viewers.describe_timeout,
         catalog: files.catalog.clone(),
         tokens: files.tokens.as_ref().map(|(_, tokens)| tokens.clone()),
+        cluster: platform.cluster.clone(),
         pool,
         publisher,
         metrics: metrics.clone(),
@@ -136,6 +139,7 @@ async fn serve(
 ) -> Result<()> {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let fresh = Instant::now() + FRESH;
     loop {
         tokio::select! {
             event = events.recv() => match event.context("the broker connection's task ended")? {
@@ -154,10 +158,17 @@ async fn serve(
                     }
                 }
             },
+            () = files.objects_changed() => {
+                let changed = files.merge(metrics);
+                tasks.spawn(handler.announce());
+                tasks.spawn(handler.withdraw(changed));
+            }
             _ = look.tick() => {
                 if let Some(changed) = files.look(metrics) {
                     tasks.spawn(handler.announce());
                     tasks.spawn(handler.withdraw(changed));
+                } else if Instant::now() < fresh {
+                    tasks.spawn(handler.withdraw_unlisted());
                 }
             }
             Some(ended) = tasks.join_next() => {

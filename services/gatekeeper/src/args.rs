@@ -27,8 +27,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) site: Site,
     /// YAML file with the allowlist of sources; reloaded when it changes.
-    #[arg(long, env = "MQTT_VIDEO_SOURCES")]
-    pub(crate) sources: PathBuf,
+    #[arg(long, env = "MQTT_VIDEO_SOURCES", required_unless_present = "video_sources")]
+    pub(crate) sources: Option<PathBuf>,
 }
 
 /// What viewers may do.
@@ -94,6 +94,10 @@ pub(crate) struct Kubernetes {
     /// Namespace of all that is asked for; default: the one of the pod's service account.
     #[arg(long, env = "MQTT_VIDEO_NAMESPACE")]
     pub(crate) namespace: Option<String>,
+    /// Allow the sources that the `VideoSource` objects of the namespace describe, beside those of --sources; an entry of
+    /// the file wins over an object of the same name.
+    #[arg(long, env = "MQTT_VIDEO_VIDEO_SOURCES")]
+    pub(crate) video_sources: bool,
     /// Lease by which several gatekeepers agree who leads: who moves streams, and writes to the Kubernetes API. Without
     /// it this gatekeeper is the only one, and leads.
     #[arg(long, env = "MQTT_VIDEO_LEASE", value_name = "NAME")]

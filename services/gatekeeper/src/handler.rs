@@ -16,6 +16,7 @@ use runtime::broker::{Message, Publication, Publisher};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, debug, info, info_span, warn};
 
+use crate::cluster::Cluster;
 use crate::metrics::{Denied, Metrics};
 use crate::policy::{self, AllowedSource, Decision, Denial, Target};
 use crate::pool::Pool;
@@ -51,6 +52,8 @@ pub(crate) struct Parts {
     pub(crate) catalog: Arc<ArcSwap<Catalog>>,
     /// The tokens in effect; `None`: none is needed.
     pub(crate) tokens: Option<Arc<ArcSwap<Tokens>>>,
+    /// Where Secrets with logins are.
+    pub(crate) cluster: Option<Cluster>,
     /// The workers.
     pub(crate) pool: Pool,
     /// The broker.
@@ -131,6 +134,12 @@ impl Handler {
     pub(crate) fn withdraw(&self, entries: Vec<String>) -> impl Future<Output = ()> + Send + use<> {
         let desk = self.desk.clone();
         async move { desk.withdraw(&entries).await }
+    }
+
+    /// Stops whatever runs without an entry of the allowlist, as after a restart in which the entry went.
+    pub(crate) fn withdraw_unlisted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let desk = self.desk.clone();
+        async move { desk.withdraw_unlisted().await }
     }
 
     /// Announces the sources that can be played by name.
@@ -280,13 +289,12 @@ impl Desk {
         denial.refusal
     }
 
-    /// Reads the login of a source; files may be on a network.
+    /// Reads the login of a source.
     async fn login(&self, source: &AllowedSource) -> Result<Option<Login>, Refusal> {
-        let Some(credentials) = source.credentials().cloned() else { return Ok(None) };
-        let why = match tokio::task::spawn_blocking(move || credentials.read()).await {
-            Ok(Ok(login)) => return Ok(Some(login)),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
+        let Some(credentials) = source.credentials() else { return Ok(None) };
+        let why = match credentials.read(self.parts.cluster.as_ref()).await {
+            Ok(login) => return Ok(Some(login)),
+            Err(error) => error,
         };
         warn!(source = source.key().source, %why, "cannot read the login of a source");
         Err(Refusal::new(

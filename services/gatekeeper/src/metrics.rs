@@ -243,10 +243,14 @@ impl Metrics {
         self.unpublished.inc();
     }
 
-    /// A list of this many entries took effect.
-    pub(crate) fn list_loaded(&self, entries: usize) {
+    /// The file was read and took effect.
+    pub(crate) fn list_loaded(&self) {
         self.reloads.with_label_values(&["ok"]).inc();
         self.list_stale.set(0);
+    }
+
+    /// The list in effect has this many entries, of whatever origin.
+    pub(crate) fn listed(&self, entries: usize) {
         self.sources.set(entries as i64);
     }
 

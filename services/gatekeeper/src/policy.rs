@@ -227,8 +227,12 @@ pub(crate) fn name_of(catalog: &Catalog, selector: &Selector) -> Result<String, 
 
 /// Whether a stream of this name comes from one of `entries`: by name, or as one of a pattern entry's URLs.
 pub(crate) fn comes_from(stream: &str, entries: &[String]) -> bool {
-    let entry = stream.split_once('~').map_or(stream, |(entry, _)| entry);
-    entries.iter().any(|name| name == entry)
+    entries.iter().any(|name| name == entry_of(stream))
+}
+
+/// Name of the entry that a stream of this name comes from.
+pub(crate) fn entry_of(stream: &str) -> &str {
+    stream.split_once('~').map_or(stream, |(entry, _)| entry)
 }
 
 struct Found<'a> {

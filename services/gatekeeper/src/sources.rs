@@ -1,17 +1,21 @@
 //! The allowlist: which sources there are, in which profiles, and how to log in at them.
 //!
 //! A [`Catalog`] is immutable; a reload makes a new one and [`Catalog::changed_since`] tells what the old one allowed
-//! and the new one does not. Where its entries come from is a matter of the modules below: today a file, and another
-//! origin only has to hand over [`Source`]s. It decides nothing: `policy` does.
+//! and the new one does not. Where its entries come from is a matter of the modules below: a file, and
+//! custom resources of Kubernetes beside it. It decides nothing: `policy` does.
 
 mod credentials;
+mod entry;
 mod file;
+mod objects;
 mod reload;
+mod resource;
 
 use std::collections::{BTreeMap, HashMap};
 
 pub(crate) use credentials::{Credentials, Login};
 pub(crate) use file::{FileError, parse};
+pub(crate) use objects::{CONDITION as VIDEO_SOURCES, Objects, Verdict, follow, merge};
 pub(crate) use reload::Reload;
 
 use crate::source_url::{ExactUrl, Pattern};
@@ -91,6 +95,17 @@ impl Catalog {
             }
         }
         Self { sources, by_name, by_url, profiles, defaults }
+    }
+
+    /// No entry, and the profiles that are always there.
+    pub(crate) fn empty() -> Self {
+        Self::new(Vec::new(), file::built_in(), Defaults::default())
+    }
+
+    /// The same with more entries, of other names, after its own.
+    pub(crate) fn with(&self, more: Vec<Source>) -> Self {
+        let sources = self.sources.iter().cloned().chain(more).collect();
+        Self::new(sources, self.profiles.clone(), self.defaults.clone())
     }
 
     /// The entry of this name.

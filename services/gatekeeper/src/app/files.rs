@@ -1,21 +1,25 @@
-//! The files that may change while we run, and what they last said.
+//! What may be played, and by whom: the files that may change while we run, and the custom resources beside them.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::args::Args;
 use crate::follow::Follower;
 use crate::metrics::Metrics;
-use crate::sources::{Catalog, Reload};
+use crate::sources::{self, Catalog, Objects, Reload, Verdict};
 use crate::token::Tokens;
 
 /// The allowlist and the tokens.
 pub(super) struct Files {
-    reload: Reload,
+    /// The file of sources, if there is one.
+    reload: Option<Reload>,
+    /// The custom resources, if they count.
+    objects: Option<watch::Receiver<Option<Arc<Objects>>>>,
     pub(super) catalog: Arc<ArcSwap<Catalog>>,
     pub(super) tokens: Option<(Follower, Arc<ArcSwap<Tokens>>)>,
 }
@@ -23,15 +27,64 @@ pub(super) struct Files {
 impl Files {
     /// Reads them for the first time; a bad one is an error.
     pub(super) fn open(args: &Args, metrics: &Metrics) -> Result<Self> {
-        let reload = Reload::open(&args.sources).context("cannot use the file of sources")?;
-        let catalog = reload.catalog();
-        metrics.list_loaded(catalog.sources().count());
-        info!(file = %args.sources.display(), sources = catalog.sources().count(), "sources loaded");
+        let reload = match &args.sources {
+            Some(path) => {
+                let reload = Reload::open(path).context("cannot use the file of sources")?;
+                metrics.list_loaded();
+                info!(file = %path.display(), sources = reload.catalog().sources().count(), "sources loaded");
+                Some(reload)
+            }
+            None => None,
+        };
         let tokens = match &args.viewers.viewer_token_file {
             Some(path) => Some(Self::open_tokens(path)?),
             None => None,
         };
-        Ok(Self { reload, catalog: Arc::new(ArcSwap::new(catalog)), tokens })
+        let catalog = Arc::new(ArcSwap::from_pointee(Catalog::empty()));
+        let mut files = Self { reload, objects: None, catalog, tokens };
+        files.merge(metrics);
+        Ok(files)
+    }
+
+    /// From now on these count as well.
+    pub(super) fn add(&mut self, objects: watch::Receiver<Option<Arc<Objects>>>, metrics: &Metrics) {
+        self.objects = Some(objects);
+        self.merge(metrics);
+    }
+
+    /// Returns when there is a new list of custom resources.
+    pub(super) async fn objects_changed(&mut self) {
+        if let Some(objects) = &mut self.objects
+            && objects.changed().await.is_ok()
+        {
+            return;
+        }
+        // There are none, or the task that follows them is gone, which is told elsewhere.
+        std::future::pending::<()>().await;
+    }
+
+    /// Makes one list of the file and the custom resources; names entries that are no longer what they were.
+    pub(super) fn merge(&mut self, metrics: &Metrics) -> Vec<String> {
+        let file = self.reload.as_ref().map_or_else(|| Arc::new(Catalog::empty()), Reload::catalog);
+        let objects = self.objects.as_mut().and_then(|objects| objects.borrow_and_update().clone());
+        let merged = match objects {
+            Some(objects) => {
+                let (merged, verdicts) = sources::merge(&file, &objects);
+                for (name, verdict) in verdicts {
+                    match verdict {
+                        Verdict::Accepted => {}
+                        Verdict::Invalid(why) => warn!(name, why, "video source refused"),
+                        Verdict::NameConflict => warn!(name, "video source refused: the file has one of this name"),
+                    }
+                }
+                Arc::new(merged)
+            }
+            None => file,
+        };
+        metrics.listed(merged.sources().count());
+        let changed = merged.changed_since(&self.catalog.load());
+        self.catalog.store(merged);
+        changed
     }
 
     fn open_tokens(path: &Path) -> Result<(Follower, Arc<ArcSwap<Tokens>>)> {
@@ -56,12 +109,12 @@ impl Files {
                 None => {}
             }
         }
-        match self.reload.look()? {
-            Ok(reloaded) => {
-                metrics.list_loaded(reloaded.catalog.sources().count());
-                info!(sources = reloaded.catalog.sources().count(), changed = ?reloaded.changed, "sources reloaded");
-                self.catalog.store(reloaded.catalog);
-                Some(reloaded.changed)
+        match self.reload.as_mut()?.look()? {
+            Ok(catalog) => {
+                metrics.list_loaded();
+                let changed = self.merge(metrics);
+                info!(sources = catalog.sources().count(), ?changed, "sources reloaded");
+                Some(changed)
             }
             Err(error) => {
                 metrics.list_refused();

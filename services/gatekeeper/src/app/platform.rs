@@ -1,5 +1,7 @@
 //! What runs beside the requests: whatever asks the Kubernetes API, if the flags say so.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, anyhow};
 use runtime::readiness::Readiness;
 use tokio::sync::watch;
@@ -12,15 +14,18 @@ use crate::cluster::Cluster;
 use crate::leader::Candidate;
 use crate::metrics::Metrics;
 use crate::pool::{DISCOVERY, Discovery, Pool};
+use crate::sources::{self, Objects, VIDEO_SOURCES};
 
 /// The tasks that ask the Kubernetes API, and what they tell.
 pub(super) struct Platform {
-    cluster: Option<Cluster>,
+    pub(super) cluster: Option<Cluster>,
     tasks: JoinSet<&'static str>,
     /// Ends the tasks; each returns soon after.
     token: CancellationToken,
-    /// Each turns true once what it stands for is known.
-    known: Vec<watch::Receiver<bool>>,
+    /// Turns true once the workers are known.
+    workers: watch::Receiver<bool>,
+    /// The custom resources, once they are known.
+    objects: Option<watch::Receiver<Option<Arc<Objects>>>>,
     /// Whether this replica leads.
     pub(super) leader: watch::Receiver<bool>,
     /// Keeps [`Self::leader`] as it is, where no lease decides.
@@ -30,11 +35,12 @@ pub(super) struct Platform {
 impl Platform {
     /// Reads where the Kubernetes API is, if it is needed; dials nothing.
     pub(super) async fn connect(args: &Args) -> Result<Self> {
-        let needed = args.workers.discover_service.is_some() || args.kubernetes.lease.is_some();
+        let Kubernetes { lease, video_sources, .. } = &args.kubernetes;
+        let needed = args.workers.discover_service.is_some() || lease.is_some() || *video_sources;
         let cluster = if needed { Some(Cluster::infer(args.kubernetes.namespace.clone()).await?) } else { None };
         let (alone, leader) = watch::channel(false);
         let (tasks, token) = (JoinSet::new(), CancellationToken::new());
-        Ok(Self { cluster, tasks, token, known: Vec::new(), leader, alone })
+        Ok(Self { cluster, tasks, token, workers: watch::channel(true).1, objects: None, leader, alone })
     }
 
     /// What the certificates of discovered workers are for: not the addresses of their pods, which nobody knows before.
@@ -48,28 +54,37 @@ impl Platform {
         if args.workers.discover_service.is_some() {
             readiness.set(DISCOVERY, Err("not yet".to_owned()));
         }
+        if args.kubernetes.video_sources {
+            readiness.set(VIDEO_SOURCES, Err("not yet".to_owned()));
+        }
     }
 
     /// Begins to follow what the API tells.
     pub(super) fn follow(&mut self, args: &Args, pool: &Pool, readiness: &Readiness) {
-        let Some(cluster) = &self.cluster else { return };
-        if let Some(service) = &args.workers.discover_service {
+        let Some(cluster) = self.cluster.clone() else { return };
+        if let Some(service) = args.workers.discover_service.clone() {
             let (sender, complete) = watch::channel(false);
-            let encrypted = args.workers.worker_ca.is_some();
-            let discovery = Discovery { cluster: cluster.clone(), service: service.clone(), encrypted };
-            let work = discovery.run(pool.clone(), readiness.clone(), sender);
             let span = info_span!("discovery", service);
-            self.spawn("discovery", work.instrument(span));
-            self.known.push(complete);
+            let discovery =
+                Discovery { cluster: cluster.clone(), service, encrypted: args.workers.worker_ca.is_some() };
+            self.spawn("discovery", discovery.run(pool.clone(), readiness.clone(), sender).instrument(span));
+            self.workers = complete;
+        }
+        if args.kubernetes.video_sources {
+            let (sender, objects) = watch::channel(None);
+            let work = sources::follow(cluster, readiness.clone(), sender);
+            self.spawn("video sources", work.instrument(info_span!("video_sources")));
+            self.objects = Some(objects);
         }
     }
 
-    /// Returns once everything that is followed is known.
-    pub(super) async fn known(&self) {
-        for known in &self.known {
-            // A task that is gone is told by `ended`.
-            known.clone().wait_for(|known| *known).await.ok();
-        }
+    /// Waits until everything that is followed is known, and returns the custom resources.
+    pub(super) async fn known(&mut self) -> Option<watch::Receiver<Option<Arc<Objects>>>> {
+        // A task that is gone is told by `ended`.
+        self.workers.wait_for(|known| *known).await.ok();
+        let mut objects = self.objects.clone()?;
+        objects.wait_for(Option::is_some).await.ok();
+        Some(objects)
     }
 
     /// Begins to compete for the lease; without one, leads.

@@ -107,6 +107,24 @@ impl Desk {
         }
     }
 
+    /// Ends the streams that no entry allows.
+    pub(super) async fn withdraw_unlisted(&self) {
+        let catalog = self.parts.catalog.load_full();
+        let unlisted: BTreeSet<String> = self
+            .parts
+            .pool
+            .view()
+            .iter()
+            .flat_map(|(_, worker)| worker.jobs.keys())
+            .map(|key| policy::entry_of(&key.source))
+            .filter(|entry| catalog.by_name(entry).is_none())
+            .map(str::to_owned)
+            .collect();
+        if !unlisted.is_empty() {
+            self.withdraw(&unlisted.into_iter().collect::<Vec<_>>()).await;
+        }
+    }
+
     /// Asks those that `has` points at and the one that we remember; if there are none, everyone.
     async fn stop_where(&self, stop: Stop, has: impl Fn(&Worker) -> bool, remembered: Option<MemberId>) {
         let view = self.parts.pool.view();

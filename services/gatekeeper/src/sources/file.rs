@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::credentials::{Credentials, Place};
-use super::{Catalog, Defaults, LEGACY_PROFILE, Location, Source};
-use crate::source_url::{ExactUrl, Pattern};
+use super::entry::{self, Field, Wanted, is_name, unknown_profile};
+use super::{Catalog, Defaults, LEGACY_PROFILE, Source};
 use crate::stream::{SOURCE_PROFILE, Transcode};
 
 /// Why a file of sources cannot be used.
@@ -91,7 +91,7 @@ pub(crate) fn parse(text: &str, directory: &Path) -> Result<Catalog, FileError> 
     let file =
         file.ok_or_else(|| FileError::Yaml("the file is empty; write `sources: []` to allow nothing".to_owned()))?;
 
-    let mut profiles = BTreeMap::from([(LEGACY_PROFILE.to_owned(), legacy())]);
+    let mut profiles = built_in();
     for (name, profile) in file.profiles {
         profiles.insert(name.clone(), transcode(&name, &profile)?);
     }
@@ -100,21 +100,10 @@ pub(crate) fn parse(text: &str, directory: &Path) -> Result<Catalog, FileError> 
     let mut lines: HashMap<String, u64> = HashMap::new();
     let mut sources = Vec::with_capacity(file.sources.len());
     for entry in file.sources {
-        let source = source(&entry, directory)?;
+        let source = source(&entry, directory, known)?;
         if let Some(first) = lines.insert(source.name.clone(), line(&entry.name)) {
             let why = format!("the name `{}` is taken already, on line {first}; names are unique", source.name);
             return Err(at(&entry.name, why));
-        }
-        if let Some(names) = &entry.profiles {
-            if names.value.is_empty() {
-                return Err(at(
-                    names,
-                    "no profile at all would make the source unplayable; leave `profiles` out for all",
-                ));
-            }
-            if let Some(unknown) = names.value.iter().find(|name| !known(name)) {
-                return Err(at(names, format!("there is no profile `{}`; add it below `profiles`", shown(unknown))));
-            }
         }
         sources.push(source);
     }
@@ -126,15 +115,17 @@ pub(crate) fn parse(text: &str, directory: &Path) -> Result<Catalog, FileError> 
     ] {
         if let Some(name) = chosen {
             if !known(&name.value) {
-                return Err(at(
-                    &name,
-                    format!("there is no profile `{}`; add it below `profiles`", shown(&name.value)),
-                ));
+                return Err(at(&name, unknown_profile(&name.value)));
             }
             *default = name.value;
         }
     }
     Ok(Catalog::new(sources, profiles, defaults))
+}
+
+/// The profiles that are there without anybody's doing.
+pub(super) fn built_in() -> BTreeMap<String, Transcode> {
+    BTreeMap::from([(LEGACY_PROFILE.to_owned(), legacy())])
 }
 
 /// What the first page's viewers got: it decodes on anything, and moves on any line.
@@ -150,32 +141,26 @@ fn legacy() -> Transcode {
     }
 }
 
-fn source(entry: &Entry, directory: &Path) -> Result<Source, FileError> {
-    if !is_name(&entry.name.value) {
-        return Err(at(&entry.name, "a name is 1 to 63 of a-z, 0-9, `.`, `_` and `-`"));
-    }
-    let location = match (&entry.url, &entry.pattern) {
-        (Some(url), None) => {
-            if entry.allow_private.is_some() {
-                return Err(at(url, "allowPrivate belongs to a pattern; an exact url may be anywhere"));
-            }
-            Location::Exact(ExactUrl::parse(&url.value).map_err(|error| at(url, error.to_string()))?)
-        }
-        (None, Some(pattern)) => Location::Pattern {
-            pattern: Pattern::parse(&pattern.value).map_err(|error| at(pattern, error.to_string()))?,
-            allow_private: entry.allow_private.unwrap_or(false),
-        },
-        _ => return Err(at(&entry.name, "a source has either `url` or `pattern`")),
+fn source(entry: &Entry, directory: &Path, known: impl Fn(&str) -> bool) -> Result<Source, FileError> {
+    let Entry { name, url, pattern, allow_private, credentials: places, profiles, max_viewers } = entry;
+    let wanted = Wanted {
+        name: &name.value,
+        url: url.as_ref().map(|url| url.value.as_str()),
+        pattern: pattern.as_ref().map(|pattern| pattern.value.as_str()),
+        allow_private: *allow_private,
+        credentials: places.as_ref().map(|places| credentials(places, directory)).transpose()?,
+        profiles: profiles.as_ref().map(|names| names.value.as_slice()),
+        max_viewers: max_viewers.as_ref().map(|limit| limit.value),
     };
-    if let Some(limit) = entry.max_viewers.as_ref().filter(|limit| limit.value == 0) {
-        return Err(at(limit, "maxViewers of 0 would make the source unplayable; leave it out for no limit"));
-    }
-    Ok(Source {
-        name: entry.name.value.clone(),
-        location,
-        credentials: entry.credentials.as_ref().map(|places| credentials(places, directory)).transpose()?,
-        profiles: entry.profiles.as_ref().map(|names| names.value.clone()),
-        max_viewers: entry.max_viewers.as_ref().map(|limit| limit.value),
+    entry::source(wanted, known).map_err(|wrong| {
+        let line = match wrong.field {
+            Field::Name => None,
+            Field::Url => url.as_ref().map(line),
+            Field::Pattern => pattern.as_ref().map(line),
+            Field::Profiles => profiles.as_ref().map(line),
+            Field::MaxViewers => max_viewers.as_ref().map(line),
+        };
+        FileError::Value { line: line.unwrap_or_else(|| self::line(name)), why: wrong.why }
     })
 }
 
@@ -186,7 +171,7 @@ fn credentials(places: &Spanned<Places>, directory: &Path) -> Result<Credentials
         _ => Err(at(places, format!("credentials need either {what}File or {what}Env"))),
     };
     let Places { username_file, username_env, password_file, password_env } = &places.value;
-    Ok(Credentials {
+    Ok(Credentials::Places {
         username: one(username_file, username_env, "username")?,
         password: one(password_file, password_env, "password")?,
     })
@@ -238,12 +223,6 @@ fn transcode(name: &str, profile: &Spanned<Parameters>) -> Result<Transcode, Fil
     })
 }
 
-/// Names become levels of topics and parts of URLs.
-fn is_name(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
-}
-
 fn is_level(level: &str) -> bool {
     matches!(level.as_bytes(), [b'1'..=b'6'] | [b'1'..=b'6', b'.', b'0'..=b'3'])
 }
@@ -264,11 +243,6 @@ fn duration(text: &str) -> Option<Duration> {
     };
     let seconds = number.parse::<f64>().ok()? * unit;
     (0.1..=60.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
-}
-
-/// A name as a message may repeat it: one that is no name could be anything, a secret included.
-fn shown(name: &str) -> &str {
-    if is_name(name) { name } else { "?" }
 }
 
 fn line<T>(value: &Spanned<T>) -> u64 {

@@ -29,15 +29,6 @@ pub(crate) struct Reload {
     catalog: Arc<Catalog>,
 }
 
-/// A list that took effect.
-#[derive(Debug)]
-pub(crate) struct Reloaded {
-    /// The new list.
-    pub(crate) catalog: Arc<Catalog>,
-    /// Names that are no longer allowed, or mean something else now.
-    pub(crate) changed: Vec<String>,
-}
-
 impl Reload {
     /// Reads the file for the first time, when there is no list to keep.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
@@ -55,7 +46,7 @@ impl Reload {
     }
 
     /// Looks at the file. `None` when nothing changed; an error keeps the list in effect.
-    pub(crate) fn look(&mut self) -> Option<Result<Reloaded, Error>> {
+    pub(crate) fn look(&mut self) -> Option<Result<Arc<Catalog>, Error>> {
         let path = self.follower.path().to_owned();
         let text = match self.follower.look()? {
             Ok(text) => text,
@@ -63,9 +54,8 @@ impl Reload {
         };
         Some(match parse(text, path.parent().unwrap_or(Path::new("."))) {
             Ok(catalog) => {
-                let changed = catalog.changed_since(&self.catalog);
                 self.catalog = Arc::new(catalog);
-                Ok(Reloaded { catalog: self.catalog(), changed })
+                Ok(self.catalog())
             }
             Err(source) => Err(Error::File { path, source }),
         })
@@ -97,9 +87,10 @@ mod tests {
         assert!(reload.catalog().by_name("lobby").is_some());
 
         write("sources: [{name: yard, url: 'rtsp://h/b'}]");
-        let reloaded = reload.look().expect("news").expect("a list");
-        assert_eq!(reloaded.changed, ["lobby"]);
-        assert!(reloaded.catalog.by_name("yard").is_some());
+        let old = reload.catalog();
+        let new = reload.look().expect("news").expect("a list");
+        assert_eq!(new.changed_since(&old), ["lobby"]);
+        assert!(new.by_name("yard").is_some());
     }
 
     #[test]

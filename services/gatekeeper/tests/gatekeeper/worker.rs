@@ -171,6 +171,32 @@ impl Worker {
         v1::Worker { name: self.name.to_owned(), slots_total: state.slots, slots_used, ..Default::default() }
     }
 
+    fn end(&self, source: &str) {
+        let mut state = self.state.lock().unwrap();
+        let ended: Vec<_> = state.jobs.keys().filter(|(name, _)| name == source).cloned().collect();
+        for key in &ended {
+            state.jobs.remove(key);
+        }
+        let reporting = state.reporting;
+        drop(state);
+        if reporting {
+            let key = |(source, profile)| v1::StreamKey { source, profile };
+            let ended = ended.into_iter().map(key).collect();
+            self.tell(v1::WatchResponse { worker: Some(self.load()), ended, ..Default::default() });
+        }
+    }
+
+    /// What it runs, if it tells.
+    fn jobs(&self) -> Vec<v1::Job> {
+        let state = self.state.lock().unwrap();
+        let job = |((source, profile), viewers): (&(String, String), &Vec<v1::Viewer>)| v1::Job {
+            key: Some(v1::StreamKey { source: source.clone(), profile: profile.clone() }),
+            viewers: viewers.clone(),
+            ..Default::default()
+        };
+        if state.reporting { state.jobs.iter().map(job).collect() } else { Vec::new() }
+    }
+
     fn admit(&self, spec: &v1::StreamSpec, viewer: Option<&v1::Viewer>, max_viewers: u32) -> Result<(), Status> {
         let mut state = self.state.lock().unwrap();
         let key = spec.key.clone().unwrap();
@@ -262,7 +288,11 @@ impl TranscoderService for Worker {
 
     async fn stop(&self, request: Request<v1::StopRequest>) -> Result<Response<v1::StopResponse>, Status> {
         let request = request.into_inner();
-        self.note(Call::Stop(request.target.unwrap(), request.reason));
+        let target = request.target.unwrap();
+        if let Target::Source(source) = &target {
+            self.end(source);
+        }
+        self.note(Call::Stop(target, request.reason));
         Ok(Response::new(v1::StopResponse { stopped: 1 }))
     }
 
@@ -272,7 +302,8 @@ impl TranscoderService for Worker {
 
     async fn watch(&self, _: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let news = BroadcastStream::new(self.news.subscribe());
-        let snapshot = v1::WatchResponse { snapshot: true, worker: Some(self.load()), ..Default::default() };
+        let snapshot =
+            v1::WatchResponse { snapshot: true, worker: Some(self.load()), jobs: self.jobs(), ..Default::default() };
         self.watchers.send_modify(|count| *count += 1);
         let snapshot = futures::stream::once(async { Ok(snapshot) });
         let changes = news.filter_map(|item| async { item.ok().map(Ok) });

@@ -11,6 +11,7 @@ mod broker;
 mod discovery;
 mod gatekeeper;
 mod leading;
+mod sources;
 #[path = "../gatekeeper/viewer.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod viewer;

@@ -8,7 +8,9 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{Api, DeleteParams, PostParams};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::runtime::wait::{await_condition, conditions};
 use kube::{Client, Config, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +23,7 @@ use crate::worker::Worker;
 
 /// No wait of a test depends on it; it only ends a test that hangs.
 const BACKSTOP: Duration = Duration::from_secs(30);
+const DEFINITION: &str = include_str!("../../../../helm/mqtt-video/crds/videosources.mqttvideo.io.yaml");
 /// The account of the gatekeepers.
 const ACCOUNT: &str = "gatekeeper";
 
@@ -28,6 +31,8 @@ const ACCOUNT: &str = "gatekeeper";
 fn rules() -> Value {
     json!([
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["mqttvideo.io"], "resources": ["videosources"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["hall-login"], "verbs": ["get"]},
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["gatekeeper"], "verbs": ["get", "update"]},
     ])
@@ -59,6 +64,47 @@ impl World {
             .await;
         world.write_sources("sources: [{name: lobby, url: 'rtsp://127.0.0.1:8554/lobby'}]");
         world
+    }
+
+    /// With the definition of `VideoSource`.
+    pub(crate) async fn with_sources() -> Self {
+        let world = Self::start().await;
+        let definitions = Api::<CustomResourceDefinition>::all(world.client.clone());
+        let definition: Value = serde_saphyr::from_str(DEFINITION).unwrap();
+        let force = PatchParams::apply("test").force();
+        definitions.patch("videosources.mqttvideo.io", &force, &Patch::Apply(definition)).await.unwrap();
+        let established = await_condition(definitions, "videosources.mqttvideo.io", conditions::is_crd_established());
+        within(established).await.unwrap();
+        world
+    }
+
+    /// The video sources of the namespace.
+    pub(crate) fn sources(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind())
+    }
+
+    /// A video source.
+    pub(crate) fn object(&self, name: &str, spec: &Value) -> DynamicObject {
+        DynamicObject::new(name, &kind()).within(&self.namespace).data(json!({"spec": spec}))
+    }
+
+    /// Makes a video source, or what it is now anew.
+    pub(crate) async fn source(&self, name: &str, spec: Value) {
+        let force = PatchParams::apply("test").force();
+        self.sources().patch(name, &force, &Patch::Apply(self.object(name, &spec))).await.unwrap();
+    }
+
+    /// Makes an object, or what it is now anew.
+    pub(crate) async fn apply<K>(&self, name: &str, mut value: Value)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+        K: Clone + std::fmt::Debug + DeserializeOwned,
+    {
+        value["apiVersion"] = K::api_version(&()).into();
+        value["kind"] = K::kind(&()).into();
+        value["metadata"] = json!({"name": name});
+        let force = PatchParams::apply("test").force();
+        self.api::<K>().patch(name, &force, &Patch::Apply(value)).await.unwrap();
     }
 
     pub(crate) fn write_sources(&self, text: &str) {
@@ -154,6 +200,10 @@ impl Drop for World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         std::thread::spawn(move || runtime.map(|runtime| runtime.block_on(delete))).join().ok();
     }
+}
+
+fn kind() -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("mqttvideo.io", "v1alpha1", "VideoSource"))
 }
 
 /// An object without the fields that say what it is: its type says that.

@@ -28,7 +28,7 @@ fn the_example_of_the_manual_is_read() {
     let lobby = catalog.by_name("lobby").expect("lobby");
     assert_eq!(
         lobby.credentials,
-        Some(Credentials {
+        Some(Credentials::Places {
             username: Place::File("/etc/mqtt-video/user".into()),
             password: Place::Env("LOBBY_PASSWORD".into())
         })
