@@ -83,6 +83,7 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
         }
     }
     platform.lead(&args.kubernetes, &metrics)?;
+    platform.tell(&args, &pool, files.judged.subscribe());
 
     let subscriptions = topics.subscriptions().into_iter().map(|filter| (filter, QoS::AtLeastOnce)).collect();
     let client_id = format!("mqtt-video-gatekeeper-{:016x}", rand::random::<u64>());

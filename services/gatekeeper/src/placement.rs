@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::stream::StreamKey;
+use crate::stream::{Health, StreamKey};
 
 /// Beyond its fair share a worker takes this much more before the next in order is preferred. It matters in large
 /// pools; in small ones the share is rounded to whole streams, so that two streams on two workers are one each.
@@ -36,6 +36,8 @@ pub(crate) struct Worker {
     pub(crate) draining: bool,
     /// What it runs, with the reply topics of who watches.
     pub(crate) jobs: HashMap<StreamKey, HashSet<String>>,
+    /// How that does.
+    pub(crate) health: HashMap<StreamKey, Health>,
 }
 
 /// Whom to ask, in which order.
@@ -113,7 +115,10 @@ mod tests {
     fn running(name: &str, streams: &[&str], draining: bool) -> (MemberId, Arc<Worker>) {
         let jobs: HashMap<_, _> = streams.iter().map(|source| (key(source), HashSet::new())).collect();
         let slots_used = jobs.len() as u32;
-        (id(name), Arc::new(Worker { name: name.to_owned(), slots_total: 4, slots_used, draining, jobs }))
+        (
+            id(name),
+            Arc::new(Worker { name: name.to_owned(), slots_total: 4, slots_used, draining, jobs, ..Worker::default() }),
+        )
     }
 
     #[test]

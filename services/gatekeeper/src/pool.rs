@@ -4,12 +4,14 @@
 //! [`Pool::set_members`]: once, from a list of addresses, or by `discovery` whenever it learns something.
 //! A member whose watch ends is not ready, and what it ran is unknown, until a new watch brings a snapshot.
 
+mod cost;
 mod discovery;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub(crate) use cost::Costs;
 pub(crate) use discovery::{CONDITION as DISCOVERY, Discovery};
 use futures::StreamExt;
 use runtime::backoff::Backoff;
@@ -181,6 +183,7 @@ impl Watching {
 fn merge(worker: &mut Worker, update: Update) {
     if update.snapshot {
         worker.jobs = HashMap::new();
+        worker.health = HashMap::new();
     }
     if let Some(load) = update.load {
         worker.name = load.name;
@@ -191,8 +194,10 @@ fn merge(worker: &mut Worker, update: Update) {
     for (key, viewers) in update.jobs {
         worker.jobs.insert(key, viewers.into_iter().collect());
     }
+    worker.health.extend(update.health);
     for key in &update.ended {
         worker.jobs.remove(key);
+        worker.health.remove(key);
     }
 }
 
@@ -211,7 +216,7 @@ mod tests {
         let mut worker = Worker::default();
         let load = |used| Some(Load { name: "t0".to_owned(), slots_total: 4, slots_used: used, draining: false });
         let jobs = |names: &[&str]| names.iter().map(|name| (key(name), vec![format!("video_{name}")])).collect();
-        merge(&mut worker, Update { snapshot: true, load: load(1), jobs: jobs(&["a"]), ended: vec![] });
+        merge(&mut worker, Update { snapshot: true, load: load(1), jobs: jobs(&["a"]), ..Update::default() });
         merge(&mut worker, Update { jobs: jobs(&["b"]), load: load(2), ..Update::default() });
         assert_eq!((worker.jobs.len(), worker.slots_used), (2, 2));
         merge(&mut worker, Update { ended: vec![key("a")], ..Update::default() });

@@ -10,13 +10,15 @@ mod file;
 mod objects;
 mod reload;
 mod resource;
+mod status;
 
 use std::collections::{BTreeMap, HashMap};
 
 pub(crate) use credentials::{Credentials, Login};
 pub(crate) use file::{FileError, parse};
-pub(crate) use objects::{CONDITION as VIDEO_SOURCES, Objects, Verdict, follow, merge};
+pub(crate) use objects::{CONDITION as VIDEO_SOURCES, Judged, Objects, Verdict, follow, merge};
 pub(crate) use reload::Reload;
+pub(crate) use status::Writer as StatusWriter;
 
 use crate::source_url::{ExactUrl, Pattern};
 use crate::stream::{Dialect, SOURCE_PROFILE, Transcode};

@@ -88,6 +88,32 @@ pub(crate) struct Media {
     pub(crate) audio: Option<AudioTrack>,
 }
 
+/// How a stream on a worker does.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Health {
+    /// Media flows.
+    pub(crate) live: bool,
+    /// Its tracks, once known.
+    pub(crate) media: Option<Media>,
+    /// Frames per second of the source as measured, once known.
+    pub(crate) frame_rate: Option<f64>,
+    /// Why the last attempt failed, unless it did not.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// Why a stream does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The camera does not answer.
+    Unreachable,
+    /// The camera refuses the login.
+    Unauthorized,
+    /// Nothing in it that a browser could play.
+    UnsupportedCodec,
+    /// Anything else.
+    Other,
+}
+
 /// The video track as its init segment describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VideoTrack {

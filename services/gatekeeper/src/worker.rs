@@ -15,7 +15,7 @@ use tonic_types::StatusExt;
 use crate::policy::AllowedSource;
 use crate::refusal::{Code, Refusal};
 use crate::sources::Login;
-use crate::stream::{AudioTrack, Delivery, Dialect, Media, StreamKey, Transcode, VideoTrack, Viewer};
+use crate::stream::{self, AudioTrack, Delivery, Dialect, Health, Media, StreamKey, Transcode, VideoTrack, Viewer};
 
 /// Together with [`KEEPALIVE_TIMEOUT`] below 5 s: so long may a worker be dead without our noticing.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
@@ -94,6 +94,8 @@ pub(crate) struct Update {
     pub(crate) load: Option<Load>,
     /// Streams that are new or changed, with the reply topics of who watches.
     pub(crate) jobs: Vec<(StreamKey, Vec<String>)>,
+    /// How these do.
+    pub(crate) health: Vec<(StreamKey, Health)>,
     /// Streams that ended.
     pub(crate) ended: Vec<StreamKey>,
 }
@@ -258,6 +260,7 @@ fn update(response: v1::WatchResponse) -> Update {
             slots_used: worker.slots_used,
             draining: worker.draining,
         }),
+        health: response.jobs.iter().filter_map(|job| Some((key(job.key.clone()?), health(job)))).collect(),
         jobs: response
             .jobs
             .into_iter()
@@ -267,6 +270,21 @@ fn update(response: v1::WatchResponse) -> Update {
             })
             .collect(),
         ended: response.ended.into_iter().map(key).collect(),
+    }
+}
+
+fn health(job: &v1::Job) -> Health {
+    Health {
+        live: matches!(job.state(), v1::JobState::Live | v1::JobState::Lingering),
+        media: job.media.clone().and_then(media),
+        frame_rate: Some(job.frames_per_second).filter(|rate| *rate > 0.0),
+        failure: match job.last_error() {
+            v1::ErrorCode::Unspecified => None,
+            v1::ErrorCode::SourceUnreachable => Some(stream::Failure::Unreachable),
+            v1::ErrorCode::SourceUnauthorized => Some(stream::Failure::Unauthorized),
+            v1::ErrorCode::UnsupportedCodec => Some(stream::Failure::UnsupportedCodec),
+            _ => Some(stream::Failure::Other),
+        },
     }
 }
 

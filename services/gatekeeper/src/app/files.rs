@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use crate::args::Args;
 use crate::follow::Follower;
 use crate::metrics::Metrics;
-use crate::sources::{self, Catalog, Objects, Reload, Verdict};
+use crate::sources::{self, Catalog, Judged, Objects, Reload, Verdict};
 use crate::token::Tokens;
 
 /// The allowlist and the tokens.
@@ -20,7 +20,11 @@ pub(super) struct Files {
     reload: Option<Reload>,
     /// The custom resources, if they count.
     objects: Option<watch::Receiver<Option<Arc<Objects>>>>,
+    /// What became of them.
+    pub(super) judged: watch::Sender<Judged>,
+    /// The list in effect.
     pub(super) catalog: Arc<ArcSwap<Catalog>>,
+    /// The tokens in effect, if any are needed.
     pub(super) tokens: Option<(Follower, Arc<ArcSwap<Tokens>>)>,
 }
 
@@ -41,7 +45,7 @@ impl Files {
             None => None,
         };
         let catalog = Arc::new(ArcSwap::from_pointee(Catalog::empty()));
-        let mut files = Self { reload, objects: None, catalog, tokens };
+        let mut files = Self { reload, objects: None, judged: watch::Sender::default(), catalog, tokens };
         files.merge(metrics);
         Ok(files)
     }
@@ -70,13 +74,15 @@ impl Files {
         let merged = match objects {
             Some(objects) => {
                 let (merged, verdicts) = sources::merge(&file, &objects);
-                for (name, verdict) in verdicts {
+                let known = self.judged.borrow().verdicts.clone();
+                for (name, verdict) in verdicts.iter().filter(|(name, verdict)| known.get(*name) != Some(verdict)) {
                     match verdict {
                         Verdict::Accepted => {}
                         Verdict::Invalid(why) => warn!(name, why, "video source refused"),
                         Verdict::NameConflict => warn!(name, "video source refused: the file has one of this name"),
                     }
                 }
+                self.judged.send_replace(Judged { objects, verdicts: Arc::new(verdicts) });
                 Arc::new(merged)
             }
             None => file,

@@ -13,8 +13,8 @@ use crate::args::{Args, Kubernetes, Workers};
 use crate::cluster::Cluster;
 use crate::leader::Candidate;
 use crate::metrics::Metrics;
-use crate::pool::{DISCOVERY, Discovery, Pool};
-use crate::sources::{self, Objects, VIDEO_SOURCES};
+use crate::pool::{Costs, DISCOVERY, Discovery, Pool};
+use crate::sources::{self, Judged, Objects, StatusWriter, VIDEO_SOURCES};
 
 /// The tasks that ask the Kubernetes API, and what they tell.
 pub(super) struct Platform {
@@ -106,6 +106,20 @@ impl Platform {
             "leader"
         });
         Ok(())
+    }
+
+    /// Begins to write what this replica, if it leads, tells the API.
+    pub(super) fn tell(&mut self, args: &Args, pool: &Pool, judged: watch::Receiver<Judged>) {
+        let Some(cluster) = self.cluster.clone() else { return };
+        let leader = self.leader.clone();
+        if args.workers.discover_service.is_some() {
+            let costs = Costs { cluster: cluster.clone(), pool: pool.clone(), leader: leader.clone() };
+            self.spawn("costs", costs.run().instrument(info_span!("costs")));
+        }
+        if args.kubernetes.video_sources {
+            let writer = StatusWriter { cluster, judged, pool: pool.clone(), leader };
+            self.spawn("status", writer.run().instrument(info_span!("status")));
+        }
     }
 
     /// Returns when a task ends that must not.

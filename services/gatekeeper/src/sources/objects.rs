@@ -33,6 +33,18 @@ pub(crate) enum Verdict {
     NameConflict,
 }
 
+/// What became of each.
+pub(crate) type Verdicts = BTreeMap<String, Verdict>;
+
+/// Objects, and what became of just these.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Judged {
+    /// The objects.
+    pub(crate) objects: Arc<Objects>,
+    /// What became of each.
+    pub(crate) verdicts: Arc<Verdicts>,
+}
+
 /// Follows the custom resources of our namespace; `None` until the first list has come.
 pub(crate) async fn follow(cluster: Cluster, readiness: Readiness, sender: watch::Sender<Option<Arc<Objects>>>) {
     let mut following = cluster.follow::<VideoSource>("");
@@ -72,7 +84,7 @@ fn same(one: &Objects, other: &Objects) -> bool {
 }
 
 /// Adds what the rules accept to the list of the file, and says what became of each.
-pub(crate) fn merge(file: &Catalog, objects: &Objects) -> (Catalog, BTreeMap<String, Verdict>) {
+pub(crate) fn merge(file: &Catalog, objects: &Objects) -> (Catalog, Verdicts) {
     let mut accepted = Vec::new();
     let judge = |(name, object): (&String, &VideoSource)| {
         let verdict = if file.by_name(name).is_some() {

@@ -165,6 +165,12 @@ impl Worker {
         self.news.send(news).ok();
     }
 
+    /// Says this of a stream, whether it was asked for it or not.
+    #[allow(dead_code, reason = "other tests use it")]
+    pub(crate) fn report(&self, job: v1::Job) {
+        self.tell(v1::WatchResponse { jobs: vec![job], ..Default::default() });
+    }
+
     fn load(&self) -> v1::Worker {
         let state = self.state.lock().unwrap();
         let slots_used = if state.reporting { state.jobs.len() as u32 } else { 0 };

@@ -12,6 +12,7 @@ mod discovery;
 mod gatekeeper;
 mod leading;
 mod sources;
+mod told;
 #[path = "../gatekeeper/viewer.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod viewer;

@@ -32,6 +32,8 @@ fn rules() -> Value {
     json!([
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
         {"apiGroups": ["mqttvideo.io"], "resources": ["videosources"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["mqttvideo.io"], "resources": ["videosources/status"], "verbs": ["patch"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["hall-login"], "verbs": ["get"]},
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["gatekeeper"], "verbs": ["get", "update"]},
