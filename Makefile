@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build player demo test lint rust-lint player-lint browser-lint rust-test player-test browser-test clean
+.PHONY: help build images player demo test lint rust-lint player-lint browser-lint rust-test player-test browser-test clean
 
 INSTALL := deploy/local/install.sh
 PLAYER := services/player
@@ -18,6 +18,9 @@ build: ## Release binaries in target/release and the player in services/player/d
 	@$(INSTALL) build
 	cargo build --locked --release --package gatekeeper --package transcoder
 	$(MAKE) --no-print-directory player
+
+images: ## Container images of both services, by docker, podman or buildah; deploy/images.sh tells how to name them
+	@deploy/images.sh
 
 demo: ## Cameras, broker and services on this machine, until Ctrl-C; SOURCES=my.yaml for your own cameras
 	@$(INSTALL) demo
