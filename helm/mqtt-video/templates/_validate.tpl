@@ -2,6 +2,9 @@
 {{- define "mqtt-video.validate" -}}
 {{- $external := .Values.broker.external.host -}}
 {{- $routed := or .Values.ingress.enabled .Values.httpRoute.enabled -}}
+{{- if eq .Values.topicPrefix "client" -}}
+{{- fail "topicPrefix must not be client, which is the prefix of the other dialect" -}}
+{{- end -}}
 {{- if and $external (not .Values.page.brokerWebsocket) -}}
 {{- fail "browsers have to know how to reach the external broker: set page.brokerWebsocket to its ws:// or wss:// URL" -}}
 {{- end -}}
