@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build images player demo test lint rust-lint player-lint browser-lint rust-test player-test browser-test clean
+.PHONY: help build images player demo test lint rust-lint player-lint browser-lint rust-test player-test browser-test test-chart clean
 
 INSTALL := deploy/local/install.sh
 PLAYER := services/player
@@ -58,6 +58,9 @@ player-test: $(PLAYER)/node_modules/.package-lock.json ## Vitest
 browser-test: player $(BROWSER)/node_modules/.package-lock.json ## Chromium against the real parts
 	cargo build --locked --workspace --bins
 	cd $(BROWSER) && npm test
+
+test-chart: ## The Helm chart: lint, what it renders, what it refuses; builds helm and helm-unittest where they are missing
+	@helm/test.sh
 
 player: $(PLAYER)/node_modules/.package-lock.json
 	cd $(PLAYER) && npm run build

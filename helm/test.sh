@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Checks the chart without a cluster: lint, what the templates render, refusals of values, and the README.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+tools=$(./tools.sh)
+PATH=$(paste -sd: <<<"$tools")${tools:+:}$PATH
+
+fail() {
+  printf 'chart: %s\n' "$*" >&2
+  exit 1
+}
+# A helm that was built from its module takes itself for one of Kubernetes 1.20.
+render() { helm template test mqtt-video --kube-version 1.37 "$@"; }
+
+for values in '' mqtt-video/values-ha.yaml mqtt-video/ci/*.yaml; do
+  helm lint --quiet --strict --kube-version 1.37 mqtt-video ${values:+--values "$values"}
+  render ${values:+--values "$values"} >/dev/null || fail "${values:-the default} does not render"
+done
+
+helm-unittest --strict mqtt-video
+
+# The broker is one pod: whatever is not its own must not restart it.
+broker() { render --show-only templates/broker/statefulset.yaml "$@" | sed -n '/^  template:/,$p'; }
+diff <(broker) <(broker --values mqtt-video/ci/ingress-values.yaml --set imagePullSecrets=null --set log.level=debug \
+  --set gatekeeper.replicas=3 --set transcoder.maxStreams=4 --set networkPolicy.enabled=false) || fail "values of others would restart the broker"
+if diff <(broker) <(broker --set broker.maxQueuedMessages=7) >/dev/null; then
+  fail "a change of its configuration would not restart the broker"
+fi
+
+node readme.mjs --check
+echo "chart: checked" >&2
