@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Has the API server of KUBECONFIG judge what the chart renders, for each set of values, without creating any of it.
+#
+# Kinds of others (Gateway API, KEDA, Prometheus operator) that the cluster lacks are defined for that time, from their Go
+# modules. Everything is applied in a namespace of its own that enforces the restricted Pod Security Standard.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+tools=$(./tools.sh)
+PATH=$(paste -sd: <<<"$tools")${tools:+:}$PATH
+namespace=mqtt-video-validation
+
+say() { printf 'chart: %s\n' "$*" >&2; }
+
+created=()
+clean() {
+  kubectl delete namespace "$namespace" --ignore-not-found --wait=false >/dev/null
+  if [ ${#created[@]} -gt 0 ]; then kubectl delete crd "${created[@]}" --wait=false >/dev/null; fi
+}
+trap clean EXIT
+
+defined() { # name of a definition, Go module@version, file in it
+  if kubectl get crd "$1" >/dev/null 2>&1; then return; fi
+  local directory
+  directory=$(go mod download -json "$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  kubectl create --filename "$directory/$3" >/dev/null
+  created+=("$1")
+  kubectl wait --for condition=Established "crd/$1" --timeout 20s >/dev/null
+}
+defined httproutes.gateway.networking.k8s.io sigs.k8s.io/gateway-api@v1.4.1 \
+  config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+defined scaledobjects.keda.sh github.com/kedacore/keda/v2@v2.21.0 config/crd/bases/keda.sh_scaledobjects.yaml
+defined podmonitors.monitoring.coreos.com github.com/prometheus-operator/prometheus-operator@v0.85.0 \
+  example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml
+
+kubectl create namespace "$namespace" >/dev/null
+kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted >/dev/null
+
+for values in '' mqtt-video/values-ha.yaml mqtt-video/ci/*.yaml; do
+  rendered=$(helm template test mqtt-video --namespace "$namespace" --kube-version 1.37 ${values:+--values "$values"})
+  answer=$(kubectl apply --namespace "$namespace" --dry-run=server --filename - <<<"$rendered" 2>&1) ||
+    { say "${values:-the default} is refused: $answer" && exit 1; }
+  # A pod that the standard forbids is a warning, as long as it is only a template's.
+  if grep -i '^warning' <<<"$answer"; then
+    say "${values:-the default} is warned about"
+    exit 1
+  fi
+  say "${values:-the default}: $(wc -l <<<"$answer") objects are valid"
+done
