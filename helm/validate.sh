@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 tools=$(./tools.sh)
 PATH=$(paste -sd: <<<"$tools")${tools:+:}$PATH
-namespace=mqtt-video-validation
+namespace=mqtt-video-validation-$$
 
 say() { printf 'chart: %s\n' "$*" >&2; }
 

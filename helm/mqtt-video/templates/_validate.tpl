@@ -26,6 +26,11 @@
 {{- if and .Values.broker.external.caSecretName (not .Values.broker.external.tls) -}}
 {{- fail "broker.external.caSecretName is of no use without broker.external.tls" -}}
 {{- end -}}
+{{- with .Values.workerTls -}}
+{{- if ne (empty .serverSecretName) (empty .clientSecretName) -}}
+{{- fail "workerTls needs both serverSecretName and clientSecretName: either side proves who it is" -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.transcoder.autoscaling -}}
 {{- if gt (int .minReplicas) (int .maxReplicas) -}}
 {{- fail "transcoder.autoscaling.minReplicas must not be more than maxReplicas" -}}
