@@ -27,5 +27,10 @@ if diff <(broker) <(broker --set broker.maxQueuedMessages=7) >/dev/null; then
   fail "a change of its configuration would not restart the broker"
 fi
 
+# Viewers may do the same here and on one host.
+acl() { sed -n 's/^ *\(topic .*\)/\1/p' "$@"; }
+diff <(render --show-only templates/broker/config.yaml | sed -n '/user viewer/,/^ *$/p' | acl) <(acl ../deploy/compose/viewers.acl) ||
+  fail "the rights of viewers differ between the chart and deploy/compose/viewers.acl"
+
 node readme.mjs --check
 echo "chart: checked" >&2
