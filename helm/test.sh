@@ -27,6 +27,18 @@ if diff <(broker) <(broker --set broker.maxQueuedMessages=7) >/dev/null; then
   fail "a change of its configuration would not restart the broker"
 fi
 
+# A misspelt variable would do nothing: each has to be one that the service reads.
+for service in gatekeeper transcoder; do
+  known=$(grep -rhoP 'env = "\KMQTT_VIDEO_[A-Z_]+' "../services/$service/src" ../services/runtime/src | sort -u)
+  for values in mqtt-video/values.yaml mqtt-video/ci/*.yaml; do
+    render --show-only "templates/$service/deployment.yaml" --values "$values"
+  done | grep -oP 'name: \KMQTT_VIDEO_[A-Z_]+' | sort -u | comm -23 - <(echo "$known") | (! grep .) ||
+    fail "the $service reads no such variable"
+done
+grep -oP '^ +\KMQTT_VIDEO_[A-Z_]+' ../deploy/compose.yaml | sort -u |
+  comm -23 - <(grep -rhoP 'env = "\KMQTT_VIDEO_[A-Z_]+' ../services | sort -u) | (! grep .) ||
+  fail "no service reads such a variable of deploy/compose.yaml"
+
 # Viewers may do the same here and on one host.
 acl() { sed -n 's/^ *\(topic .*\)/\1/p' "$@"; }
 diff <(render --show-only templates/broker/config.yaml | sed -n '/user viewer/,/^ *$/p' | acl) <(acl ../deploy/compose/viewers.acl) ||

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Has the API server of KUBECONFIG judge what the chart renders, for each set of values, without creating any of it.
 #
-# Kinds of others (Gateway API, KEDA, Prometheus operator) that the cluster lacks are defined for that time, from their Go
-# modules. Everything is applied in a namespace of its own that enforces the restricted Pod Security Standard.
+# Kinds that the cluster lacks are defined for that time: ours, and from their Go modules those of Gateway API, KEDA and the
+# Prometheus operator. Everything is applied in a namespace of its own that enforces the restricted Pod Security Standard.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 tools=$(./tools.sh)
@@ -18,14 +18,15 @@ clean() {
 }
 trap clean EXIT
 
-defined() { # name of a definition, Go module@version, file in it
+defined() { # name of a definition, directory or Go module@version, file in it
   if kubectl get crd "$1" >/dev/null 2>&1; then return; fi
-  local directory
-  directory=$(go mod download -json "$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  local directory=$2
+  [ -d "$2" ] || directory=$(go mod download -json "$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
   kubectl create --filename "$directory/$3" >/dev/null
   created+=("$1")
   kubectl wait --for condition=Established "crd/$1" --timeout 20s >/dev/null
 }
+defined videosources.mqttvideo.io mqtt-video/crds videosources.mqttvideo.io.yaml
 defined httproutes.gateway.networking.k8s.io sigs.k8s.io/gateway-api@v1.4.1 \
   config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
 defined scaledobjects.keda.sh github.com/kedacore/keda/v2@v2.21.0 config/crd/bases/keda.sh_scaledobjects.yaml
