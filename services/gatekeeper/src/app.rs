@@ -40,6 +40,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// For so long after the start the lists are surely not older than anybody else's, so what runs and is on none of them may
 /// be ended; later, another gatekeeper may have seen a change of a file before us.
 const FRESH: Duration = Duration::from_secs(10);
+/// How long the first word of the workers is waited for; one that cannot be reached says so sooner, as a rule.
+const SETTLE: Duration = Duration::from_secs(2);
 /// How long requests under way may take once the end is near.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -81,6 +83,9 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
             last.cancel();
             return Ok(());
         }
+    }
+    if tokio::time::timeout(SETTLE, pool.settled()).await.is_err() {
+        warn!("some workers do not answer; they are not waited for");
     }
     platform.lead(&args.kubernetes, &metrics)?;
     platform.tell(&args, &pool, files.judged.subscribe());

@@ -49,6 +49,8 @@ struct Member {
     client: Client,
     /// `None`: not ready.
     view: watch::Receiver<Option<Arc<Worker>>>,
+    /// Turns true once it was heard of, be it that it cannot be reached.
+    heard: watch::Receiver<bool>,
     /// Ends its watch.
     token: CancellationToken,
 }
@@ -70,12 +72,14 @@ impl Pool {
             }
             let client = Client::new(address, self.0.tls.as_ref())?;
             let (sender, view) = watch::channel(None);
+            let (hear, heard) = watch::channel(false);
             let token = self.0.token.child_token();
-            let watching = Watching { id: id.clone(), client: client.clone(), view: sender, pool: self.clone() };
+            let watching =
+                Watching { id: id.clone(), client: client.clone(), view: sender, heard: hear, pool: self.clone() };
             let span = info_span!("worker", address);
             let ended = token.clone();
             self.0.tasks.spawn(async move { ended.run_until_cancelled(watching.run()).await }.instrument(span));
-            members.insert(id, Member { client, view, token });
+            members.insert(id, Member { client, view, heard, token });
         }
         let wanted: HashSet<&str> = addresses.iter().map(String::as_str).collect();
         members.retain(|id, member| {
@@ -94,6 +98,18 @@ impl Pool {
     pub(crate) fn view(&self) -> Vec<(MemberId, Arc<Worker>)> {
         let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.iter().filter_map(|(id, member)| Some((id.clone(), member.view.borrow().clone()?))).collect()
+    }
+
+    /// Waits until every member was heard of: before, a stream that runs could be started a second time.
+    pub(crate) async fn settled(&self) {
+        let heard: Vec<_> = {
+            let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
+            members.values().map(|member| member.heard.clone()).collect()
+        };
+        for mut heard in heard {
+            // A member that left the pool is not waited for.
+            heard.wait_for(|heard| *heard).await.ok();
+        }
     }
 
     /// The connection to a member.
@@ -122,6 +138,7 @@ struct Watching {
     id: MemberId,
     client: Client,
     view: watch::Sender<Option<Arc<Worker>>>,
+    heard: watch::Sender<bool>,
     pool: Pool,
 }
 
@@ -132,6 +149,7 @@ impl Watching {
         loop {
             let why = self.run_once(&mut backoff).await;
             let was_ready = self.view.send_replace(None).is_some();
+            self.heard.send_replace(true);
             self.pool.count();
             // A worker that stays away is told of once, not every other second.
             if was_ready || told != why {
@@ -176,6 +194,7 @@ impl Watching {
             info!(name = worker.name, draining = worker.draining, "worker changed");
         }
         self.view.send_replace(Some(Arc::new(worker)));
+        self.heard.send_replace(true);
         self.pool.count();
     }
 }

@@ -90,7 +90,7 @@ impl World {
         let main = std::mem::replace(&mut self.http, http);
         self.until("/ready", |text| text.contains("200 OK")).await;
         let known = format!("workers{{state=\"ready\"}} {}\n", self.workers.len());
-        self.until("/metrics", |text| text.contains(&known)).await;
+        assert!(get(self.http, "/metrics").await.contains(&known), "ready before it knows what runs where");
         self.http = main;
     }
 

@@ -1,5 +1,10 @@
 //! Workers found by the `EndpointSlices` of a Service.
 
+use std::path::Path;
+use std::process::Command;
+
+use tonic::transport::{Identity, ServerTlsConfig};
+
 use crate::gatekeeper::Way;
 use crate::world::World;
 
@@ -56,4 +61,38 @@ async fn nobody_is_ready_who_does_not_know_the_workers() {
     gatekeeper.way.restore();
     let gatekeeper = gatekeeper.ready().await;
     gatekeeper.knows(1).await;
+}
+
+fn openssl(directory: &Path, arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A certificate for `name` by an authority that is made with it, in `directory`.
+fn certify(directory: &Path, name: &str) -> ServerTlsConfig {
+    let curve = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(directory, &format!("req -x509 {curve} -keyout ca.key -out ca.pem -days 1 -subj /CN=authority"));
+    openssl(directory, &format!("req {curve} -keyout key.pem -out request.pem -subj /CN=worker"));
+    std::fs::write(directory.join("extensions"), format!("subjectAltName=DNS:{name}\n")).unwrap();
+    let sign = "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 -extfile extensions";
+    openssl(directory, &format!("{sign} -out certificate.pem"));
+    let read = |file: &str| std::fs::read(directory.join(file)).unwrap();
+    ServerTlsConfig::new().identity(Identity::from_pem(read("certificate.pem"), read("key.pem")))
+}
+
+#[tokio::test]
+async fn the_certificate_of_a_discovered_worker_is_for_its_service() {
+    let world = World::start().await;
+    for (name, workers) in [(format!("transcoder.{}.svc", world.namespace), 1), ("transcoder.other.svc".to_owned(), 0)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let worker = world.worker_with("t0", Some(certify(directory.path(), &name))).await;
+        world.endpoints(&[&worker]).await;
+        let authority = directory.path().join("ca.pem");
+        let flags = ["--discover-service", "transcoder", "--worker-ca", authority.to_str().unwrap()];
+        let gatekeeper = world.gatekeeper(&flags).await.ready().await;
+        let known = format!("workers{{state=\"lost\"}} {}\n", 1 - workers);
+        gatekeeper.until("/metrics", |text| text.contains(&known)).await;
+        gatekeeper.knows(workers).await;
+    }
 }

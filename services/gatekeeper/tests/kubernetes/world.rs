@@ -15,6 +15,7 @@ use kube::{Client, Config, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tonic::transport::ServerTlsConfig;
 
 use crate::broker::Broker;
 use crate::gatekeeper::{Gatekeeper, Way};
@@ -155,7 +156,12 @@ impl World {
 
     /// A worker that an endpoint may point at: loopback is refused there.
     pub(crate) async fn worker(&self, name: &'static str) -> Worker {
-        Worker::start_at(own_address(), name, 4, None).await
+        self.worker_with(name, None).await
+    }
+
+    /// The same with TLS.
+    pub(crate) async fn worker_with(&self, name: &'static str, tls: Option<ServerTlsConfig>) -> Worker {
+        Worker::start_at(own_address(), name, 4, tls).await
     }
 
     /// A gatekeeper with the file of sources and the account's rights, which finds the API by a way of its own.
