@@ -52,10 +52,10 @@ impl Platform {
     /// Adds what readiness waits for.
     pub(super) fn conditions(args: &Args, readiness: &Readiness) {
         if args.workers.discover_service.is_some() {
-            readiness.set(DISCOVERY, Err("not yet".to_owned()));
+            readiness.set(DISCOVERY, Err("the Kubernetes API has not listed endpoints yet".to_owned()));
         }
         if args.kubernetes.video_sources {
-            readiness.set(VIDEO_SOURCES, Err("not yet".to_owned()));
+            readiness.set(VIDEO_SOURCES, Err("the Kubernetes API has not listed video sources yet".to_owned()));
         }
     }
 
