@@ -17,10 +17,10 @@ use serde::de::DeserializeOwned;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The server ends a watch after this time and it is taken up again: so a connection that died silently, as with the
-/// power of the server's machine, cannot keep news away for minutes.
-const WATCH_SECONDS: u32 = 20;
+/// power of the server's machine, keeps news away for seconds and not for minutes.
+const WATCH_SECONDS: u32 = 10;
 /// More than [`WATCH_SECONDS`], or it would end watches in which nothing happens.
-const READ_TIMEOUT: Duration = Duration::from_secs(25);
+const READ_TIMEOUT: Duration = Duration::from_secs(13);
 const RETRY_MIN: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 

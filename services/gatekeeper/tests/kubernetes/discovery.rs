@@ -63,6 +63,20 @@ async fn nobody_is_ready_who_does_not_know_the_workers() {
     gatekeeper.knows(1).await;
 }
 
+#[tokio::test]
+async fn an_api_server_that_falls_silent_keeps_news_away_for_a_bounded_time() {
+    let world = World::start().await;
+    let (one, two) = (world.worker("t0").await, world.worker("t1").await);
+    world.endpoints(&[&one]).await;
+    let gatekeeper = world.gatekeeper(DISCOVER).await.ready().await;
+    gatekeeper.knows(1).await;
+    gatekeeper.way.silence();
+    world.endpoints(&[&one, &two]).await;
+    // What is silent stays so; only new connections get through.
+    gatekeeper.way.restore();
+    gatekeeper.knows(2).await;
+}
+
 fn openssl(directory: &Path, arguments: &str) {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -21,10 +21,19 @@ pub(crate) struct Gatekeeper {
     _kubeconfig: tempfile::NamedTempFile,
 }
 
-/// Passes bytes between a gatekeeper and the API server, unless it is cut.
+/// Passes bytes between a gatekeeper and the API server, as far as its state lets it.
 pub(crate) struct Way {
     cluster: serde_json::Value,
-    open: watch::Sender<bool>,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Connections end, and new ones as soon as they are made.
+    Cut,
+    /// Connections stay, and no byte passes.
+    Silent,
 }
 
 impl Way {
@@ -33,7 +42,7 @@ impl Way {
         let (host, port) = (url.host().unwrap().to_owned(), url.port_u16().unwrap_or(443));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let open = watch::channel(true).0;
+        let state = watch::channel(State::Open).0;
         let authority = config.root_cert.as_ref().map(|chain| {
             let block =
                 |der: &Vec<u8>| format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", base64(der));
@@ -44,32 +53,40 @@ impl Way {
             "certificate-authority-data": authority,
             "tls-server-name": host.trim_matches(['[', ']']),
         });
-        tokio::spawn(pass(listener, format!("{host}:{port}"), open.subscribe()));
-        Self { cluster, open }
+        tokio::spawn(pass(listener, format!("{host}:{port}"), state.subscribe()));
+        Self { cluster, state }
     }
 
     /// Ends all connections and takes no new ones.
     pub(crate) fn cut(&self) {
-        self.open.send_replace(false);
+        self.state.send_replace(State::Cut);
     }
 
+    /// From now on nothing is heard of the API server, as if its machine had lost its power.
+    pub(crate) fn silence(&self) {
+        self.state.send_replace(State::Silent);
+    }
+
+    /// Lets new connections through.
     pub(crate) fn restore(&self) {
-        self.open.send_replace(true);
+        self.state.send_replace(State::Open);
     }
 }
 
-async fn pass(listener: TcpListener, server: String, open: watch::Receiver<bool>) {
+async fn pass(listener: TcpListener, server: String, state: watch::Receiver<State>) {
     loop {
         let Ok((mut client, _)) = listener.accept().await else { return };
-        let (server, mut open) = (server.clone(), open.clone());
+        let (server, mut state) = (server.clone(), state.clone());
         tokio::spawn(async move {
-            if !*open.borrow() {
-                return;
-            }
             let Ok(mut server) = TcpStream::connect(server).await else { return };
-            tokio::select! {
-                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-                _ = open.wait_for(|open| !open) => {}
+            if *state.borrow() == State::Open {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+                    _ = state.wait_for(|state| *state != State::Open) => {}
+                }
+            }
+            if *state.borrow() == State::Silent {
+                std::future::pending::<()>().await;
             }
         });
     }
