@@ -74,7 +74,9 @@ async fn a_second_viewer_joins_where_the_stream_runs() {
 #[tokio::test]
 #[allow(clippy::print_stdout, reason = "the time is told, not claimed: it is the machine's as much as ours")]
 async fn without_any_transcoder_the_answer_is_no_capacity_at_once() {
-    let world = World::describe().camera("lobby", "silent").transcoders(0, "").start().await;
+    // Nobody listens there.
+    let nobody = "--transcoder=http://127.0.0.1:1";
+    let world = World::describe().camera("lobby", "silent").transcoders(0, "").gatekeeper(nobody).start().await;
     let mut viewer = Viewer::of(&world).await;
     for verb in ["video/describe", "video/play"] {
         let asked = std::time::Instant::now();
