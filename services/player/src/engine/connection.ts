@@ -36,7 +36,7 @@ export interface Published {
 }
 
 const NO_MATCHING_SUBSCRIBERS = 0x10;
-const CONNECT_TIMEOUT_MS = 8000;
+const CONNECT_TIMEOUT_MS = 5000;
 /** A broker on a working connection acknowledges within this, however slow the link. */
 const ACK_TIMEOUT_MS = 5000;
 /** A reset asked for more often than this is not going to help; the backoff decides. */
@@ -46,7 +46,7 @@ export class Connection {
   readonly events = new Emitter<ConnectionEvents>();
   private client: MqttClient | undefined;
   private readonly routes = new Map<string, Set<Route>>();
-  private readonly backoff = new Backoff({ min: 500, max: 8000 });
+  private readonly backoff = new Backoff({ min: 500, max: 3000 });
   private timer: ReturnType<typeof setTimeout> | undefined;
   private isUp = false;
   private closed = false;
