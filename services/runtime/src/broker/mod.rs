@@ -6,6 +6,7 @@
 
 mod args;
 mod publication;
+mod subscription;
 
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::backoff::Backoff;
 pub use args::{Args, ConfigError, Options};
 pub use publication::{Outcome, Pending, Publication, PublishError, Publisher};
 pub use rumqttc::QoS;
+pub use subscription::Subscription;
+use subscription::Wanted;
 
 /// Publications that wait for the socket: at 3,900 bytes each about 2 MB, a second of a busy worker's video. A full
 /// queue is the publisher's business, see [`Publisher::try_publish`].
@@ -74,26 +77,29 @@ pub fn connect(
 ) -> (Publisher, mpsc::Receiver<Event>, tokio::task::JoinHandle<()>) {
     let (client, current) = watch::channel(None);
     let (events, received) = mpsc::channel(EVENTS);
-    let task = tokio::spawn(run(options, client, events, token));
-    (Publisher::new(current), received, task)
+    let wanted = Wanted::default();
+    let task = tokio::spawn(run(options, Owner { current: client, wanted: wanted.clone(), events }, token));
+    (Publisher::new(current, wanted), received, task)
 }
 
-async fn run(
-    options: Options,
+/// Whom the connection is for.
+struct Owner {
     current: watch::Sender<Option<AsyncClient>>,
+    wanted: Wanted,
     events: mpsc::Sender<Event>,
-    token: CancellationToken,
-) {
+}
+
+async fn run(options: Options, owner: Owner, token: CancellationToken) {
     let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
     loop {
-        let ended = run_once(&options, &current, &events, &mut backoff, &token).await;
-        current.send_replace(None);
+        let ended = run_once(&options, &owner, &mut backoff, &token).await;
+        owner.current.send_replace(None);
         let why = match ended {
             Ended::Owner => return,
             Ended::Broker(why) => why,
         };
         warn!(broker = %options.address(), %why, "broker connection lost");
-        if events.send(Event::Disconnected { why }).await.is_err() {
+        if owner.events.send(Event::Disconnected { why }).await.is_err() {
             return;
         }
         tokio::select! { () = tokio::time::sleep(backoff.next_delay()) => {}, () = token.cancelled() => return }
@@ -107,18 +113,14 @@ enum Ended {
     Broker(String),
 }
 
-async fn run_once(
-    options: &Options,
-    current: &watch::Sender<Option<AsyncClient>>,
-    events: &mpsc::Sender<Event>,
-    backoff: &mut Backoff,
-    token: &CancellationToken,
-) -> Ended {
+async fn run_once(options: &Options, owner: &Owner, backoff: &mut Backoff, token: &CancellationToken) -> Ended {
     let mqtt = match mqtt_options(options) {
         Ok(mqtt) => mqtt,
         Err(error) => return Ended::Broker(error.to_string()),
     };
     let (client, mut event_loop) = AsyncClient::builder(mqtt).capacity(QUEUE).build();
+    // Of the subscriptions without which the service is of no use; a broker acknowledges them first and in order.
+    let mut awaited = options.subscriptions.len();
     loop {
         let event = tokio::select! {
             event = event_loop.poll() => event,
@@ -135,21 +137,20 @@ async fn run_once(
                     }
                 }
                 if options.subscriptions.is_empty() {
-                    connected(options, current, events, backoff, &client).await;
+                    connected(options, owner, backoff, &client).await;
                 }
             }
-            // Subscriptions go out in one batch, and the last SubAck follows the first at once: being connected is
-            // told from the first on, and retold for none.
-            Ok(MqttEvent::Incoming(Packet::SubAck(ack))) => {
+            Ok(MqttEvent::Incoming(Packet::SubAck(ack))) if awaited > 0 => {
                 if let Some(code) = ack.return_codes.iter().find(|code| !is_granted(**code)) {
                     return Ended::Broker(format!("the broker refused a subscription: {code:?}"));
                 }
-                if current.borrow().is_none() {
-                    connected(options, current, events, backoff, &client).await;
+                awaited -= 1;
+                if awaited == 0 {
+                    connected(options, owner, backoff, &client).await;
                 }
             }
             Ok(MqttEvent::Incoming(Packet::Publish(publish))) => {
-                match events.try_send(Event::Message(message(publish))) {
+                match owner.events.try_send(Event::Message(message(publish))) {
                     Ok(()) => {}
                     Err(mpsc::error::TrySendError::Full(_)) => warn!("a message was dropped: the service is behind"),
                     Err(mpsc::error::TrySendError::Closed(_)) => return Ended::Owner,
@@ -174,17 +175,13 @@ async fn disconnect(client: &AsyncClient, event_loop: &mut EventLoop) {
     }
 }
 
-async fn connected(
-    options: &Options,
-    current: &watch::Sender<Option<AsyncClient>>,
-    events: &mpsc::Sender<Event>,
-    backoff: &mut Backoff,
-    client: &AsyncClient,
-) {
+async fn connected(options: &Options, owner: &Owner, backoff: &mut Backoff, client: &AsyncClient) {
     info!(broker = %options.address(), "broker connected");
     backoff.reset();
-    current.send_replace(Some(client.clone()));
-    if events.send(Event::Connected).await.is_err() {
+    // In this order: what is wanted from now on finds the client, and what was wanted before is among those here.
+    owner.current.send_replace(Some(client.clone()));
+    owner.wanted.subscribe_all(client);
+    if owner.events.send(Event::Connected).await.is_err() {
         debug!("nobody listens to the connection any more");
     }
 }

@@ -7,6 +7,8 @@ use rumqttc::mqttbytes::v5::{PubAckReason, PublishProperties};
 use rumqttc::{AsyncClient, ClientError, PublishNotice, PublishNoticeError, PublishOptions, PublishResult, QoS};
 use tokio::sync::watch;
 
+use super::subscription::{Subscription, Wanted};
+
 /// A message to publish; QoS 0 and not retained unless said otherwise.
 #[derive(Debug, Clone)]
 pub struct Publication {
@@ -55,6 +57,13 @@ impl Publication {
     #[must_use]
     pub fn content_type(mut self, mime: impl Into<String>) -> Self {
         self.properties().content_type = Some(mime.into());
+        self
+    }
+
+    /// An MQTT 5 User Property.
+    #[must_use]
+    pub fn user_property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties().user_properties.push((key.into(), value.into()));
         self
     }
 
@@ -110,11 +119,14 @@ pub enum PublishError {
 
 /// Publishes on whatever connection there is. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Publisher(watch::Receiver<Option<AsyncClient>>);
+pub struct Publisher {
+    current: watch::Receiver<Option<AsyncClient>>,
+    wanted: Wanted,
+}
 
 impl Publisher {
-    pub(super) fn new(current: watch::Receiver<Option<AsyncClient>>) -> Self {
-        Self(current)
+    pub(super) fn new(current: watch::Receiver<Option<AsyncClient>>, wanted: Wanted) -> Self {
+        Self { current, wanted }
     }
 
     /// Publishes and waits for the outcome, and before that for room in the queue.
@@ -138,14 +150,21 @@ impl Publisher {
         client.try_publish_tracked(topic, payload, options).map(Pending).map_err(|error| client_error(&error))
     }
 
+    /// Subscribes with QoS 1 on this and every later connection, until what is returned is dropped. A broker that refuses
+    /// is complained of in the log.
+    #[must_use]
+    pub fn subscribe(&self, filter: impl Into<String>) -> Subscription {
+        self.wanted.add(filter.into(), self.current.clone())
+    }
+
     /// Whether there is a connection now.
     pub fn connected(&self) -> bool {
-        self.0.borrow().is_some()
+        self.current.borrow().is_some()
     }
 
     /// Waits until the connection is up (`true`) or down (`false`). Returns at once when it already is.
     pub async fn wait_connected(&self, up: bool) {
-        let mut current = self.0.clone();
+        let mut current = self.current.clone();
         // The sender lives in the connection's task; once that ended, nothing will ever be connected again.
         if current.wait_for(|client| client.is_some() == up).await.is_err() && up {
             std::future::pending::<()>().await;
@@ -153,7 +172,7 @@ impl Publisher {
     }
 
     fn client(&self) -> Result<AsyncClient, PublishError> {
-        self.0.borrow().clone().ok_or(PublishError::NotConnected)
+        self.current.borrow().clone().ok_or(PublishError::NotConnected)
     }
 }
 
