@@ -30,9 +30,10 @@ use tracing::{info, warn};
 use self::load::Load;
 use crate::args::{Args, ServiceArgs};
 use crate::board::{Board, Worker};
+use crate::fence::Claim;
 use crate::ffmpeg::{Learned, Sandbox, Settings};
 use crate::job::Shared;
-use crate::jobs::{Drained, jobs};
+use crate::jobs::{Drained, Jobs, jobs};
 use crate::metrics::Metrics;
 use crate::publisher::{Judgement, Publisher};
 use crate::service::Service;
@@ -109,8 +110,14 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let routes = server.add_service(health_service).add_service(Contract::new(service));
     let mut service = tokio::spawn(routes.serve_with_incoming_shutdown(incoming, servers.clone().cancelled_owned()));
     let mut table = tokio::spawn(table);
-    let mut follower =
-        tokio::spawn(follow_broker(events, publisher, readiness.clone(), health.clone(), shutdown.clone()));
+    let mut follower = tokio::spawn(follow_broker(
+        events,
+        publisher,
+        jobs.clone(),
+        readiness.clone(),
+        health.clone(),
+        shutdown.clone(),
+    ));
     let mut observer = tokio::spawn(observe(board, metrics));
 
     announce("grpc", grpc_address);
@@ -150,6 +157,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
 async fn follow_broker(
     mut events: mpsc::Receiver<Event>,
     publisher: Publisher,
+    jobs: Jobs,
     readiness: Readiness,
     health: HealthReporter,
     shutdown: CancellationToken,
@@ -167,7 +175,11 @@ async fn follow_broker(
                 readiness.set("broker", Err(why));
                 set_health(&health, ServingStatus::NotServing).await;
             }
-            Event::Message(_) => {}
+            Event::Message(message) => {
+                if let Some(claim) = Claim::read(&message) {
+                    jobs.claimed(claim).await;
+                }
+            }
         }
     }
     // The connection is closed on purpose.

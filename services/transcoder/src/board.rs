@@ -54,6 +54,8 @@ pub(crate) struct Stream {
     pub(crate) restarts: u32,
     /// Measured; zero until known.
     pub(crate) frames_per_second: f64,
+    /// As it came with the stream.
+    pub(crate) pattern_url: String,
 }
 
 /// The difference between two snapshots.
@@ -190,6 +192,7 @@ mod tests {
             last_error: None,
             restarts: 0,
             frames_per_second: 0.0,
+            pattern_url: String::new(),
         }
     }
 

@@ -7,7 +7,7 @@
 mod herald;
 pub(crate) mod life;
 mod rate;
-mod report;
+pub(crate) mod report;
 mod task;
 
 use std::sync::Arc;
@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
 use crate::failure::{Code, Failure};
+use crate::fence::Claim;
 use crate::ffmpeg::Settings;
 use crate::metrics::Metrics;
-use crate::muxer::{Continuation, Media};
+use crate::muxer::{Media, Stand};
 use crate::publisher::Publisher;
 use crate::stream::Spec;
 use crate::viewers::{Viewer, Whom};
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     Adopt(Vec<Viewer>, Answer<Result<Media, Failure>>),
     /// Count viewers out; answers how many.
     Stop(Whom, Farewell, Answer<usize>),
+    /// Somebody says that it publishes this stream.
+    Claimed(Claim),
 }
 
 /// Whoever asked may have gone; then nobody is answered.
@@ -115,19 +118,32 @@ impl Ended {
 
 /// Talks to a job.
 #[derive(Debug, Clone)]
-pub(crate) struct Handle(mpsc::Sender<Command>);
+pub(crate) struct Handle {
+    commands: mpsc::Sender<Command>,
+    spec: Arc<Spec>,
+}
 
 impl Handle {
     /// Asks; `None` when the job is closing or closed.
     pub(crate) async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(command(answer)).await.ok()?;
+        self.commands.send(command(answer)).await.ok()?;
         answered.await.ok()
+    }
+
+    /// Tells something that nobody waits for; a job that has more than enough to do misses it.
+    pub(crate) fn tell(&self, command: Command) {
+        self.commands.try_send(command).ok();
+    }
+
+    /// Where the stream is published.
+    pub(crate) fn live_topic(&self) -> &str {
+        &self.spec.live_topic
     }
 
     /// Whether it takes no more commands.
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.commands.is_closed()
     }
 }
 
@@ -135,9 +151,10 @@ impl Handle {
 pub(crate) fn job(
     shared: Shared,
     spec: Arc<Spec>,
-    after: Option<Continuation>,
+    after: Option<Stand>,
     token: CancellationToken,
 ) -> (Handle, impl Future<Output = Ended> + Send) {
     let (sender, mailbox) = mpsc::channel(COMMANDS);
-    (Handle(sender), task::Job::new(shared, spec, after).run(mailbox, token))
+    let handle = Handle { commands: sender, spec: spec.clone() };
+    (handle, task::Job::new(shared, spec, after).run(mailbox, token))
 }

@@ -15,8 +15,9 @@ use tracing::{Instrument, error, info_span};
 
 use crate::board::Snapshot;
 use crate::failure::{Code, Failure};
+use crate::fence::Claim;
 use crate::job::{Answer, Command, Ended, Farewell, Handle, Shared, job};
-use crate::muxer::{Continuation, Media};
+use crate::muxer::{Media, Stand};
 use crate::stream::{Key, Spec};
 use crate::viewers::{Viewer, Whom};
 
@@ -26,11 +27,33 @@ const REQUESTS: usize = 256;
 const ATTEMPTS: usize = 3;
 
 enum Request {
-    Admit { spec: Arc<Spec>, after: Option<Continuation>, answer: Answer<Result<Handle, Failure>> },
+    Admit { spec: Arc<Spec>, after: Option<Stand>, answer: Answer<Result<Handle, Failure>> },
     Find { key: Key, answer: Answer<Option<Handle>> },
-    OfSource { source: Option<String>, answer: Answer<Vec<(Key, Handle)>> },
+    Select { which: Which, answer: Answer<Vec<(Key, Handle)>> },
+    Claimed(Claim),
     Drain,
     End(Answer<()>),
+}
+
+/// Streams of this worker.
+#[derive(Debug, Clone)]
+pub(crate) enum Which {
+    /// All.
+    Any,
+    /// All profiles of a source.
+    OfSource(String),
+    /// One.
+    This(Key),
+}
+
+impl Which {
+    fn includes(&self, key: &Key) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OfSource(source) => key.source == *source,
+            Self::This(this) => key == this,
+        }
+    }
 }
 
 /// The streams of this worker. Clones share them.
@@ -87,7 +110,7 @@ impl Jobs {
         self.with_job(spec.clone(), None, command).await?;
         // A reply topic is one viewer: it has left whatever it watched before.
         let whom = Whom::ReplyTopic(viewer.reply_topic.clone());
-        self.stop_in(None, |key| *key != spec.key, &whom, Farewell::Silent).await;
+        self.stop_in(Which::Any, |key| *key != spec.key, &whom, Farewell::Silent).await;
         Ok(())
     }
 
@@ -105,7 +128,7 @@ impl Jobs {
         &self,
         spec: Arc<Spec>,
         viewers: Vec<Viewer>,
-        after: Option<Continuation>,
+        after: Option<Stand>,
     ) -> Result<Media, Failure> {
         let command = || {
             let viewers = viewers.clone();
@@ -114,9 +137,14 @@ impl Jobs {
         self.with_job(spec, after, command).await
     }
 
-    /// Counts viewers out of the streams of a source, or of all; answers how many.
-    pub(crate) async fn stop(&self, source: Option<String>, whom: Whom, farewell: Farewell) -> usize {
-        self.stop_in(source, |_| true, &whom, farewell).await
+    /// Counts viewers out of streams; answers how many.
+    pub(crate) async fn stop(&self, which: Which, whom: Whom, farewell: Farewell) -> usize {
+        self.stop_in(which, |_| true, &whom, farewell).await
+    }
+
+    /// Somebody says that it publishes a stream, which is perhaps ours.
+    pub(crate) async fn claimed(&self, claim: Claim) {
+        self.requests.send(Request::Claimed(claim)).await.ok();
     }
 
     /// Admits nothing new, waits until nobody watches or `patience` is over, and ends what is left.
@@ -131,15 +159,9 @@ impl Jobs {
         Drained { in_time, streams, viewers }
     }
 
-    async fn stop_in(
-        &self,
-        source: Option<String>,
-        which: impl Fn(&Key) -> bool,
-        whom: &Whom,
-        farewell: Farewell,
-    ) -> usize {
-        let jobs = self.ask(|answer| Request::OfSource { source, answer }).await.unwrap_or_default();
-        let jobs = jobs.into_iter().filter(|(key, _)| which(key));
+    async fn stop_in(&self, which: Which, also: impl Fn(&Key) -> bool, whom: &Whom, farewell: Farewell) -> usize {
+        let jobs = self.ask(|answer| Request::Select { which, answer }).await.unwrap_or_default();
+        let jobs = jobs.into_iter().filter(|(key, _)| also(key));
         let stopped = jobs.map(async |(_, job)| {
             let whom = whom.clone();
             job.ask(|answer| Command::Stop(whom, farewell, answer)).await.unwrap_or(0)
@@ -147,12 +169,7 @@ impl Jobs {
         futures::future::join_all(stopped).await.into_iter().sum()
     }
 
-    async fn with_job<T, C>(
-        &self,
-        spec: Arc<Spec>,
-        after: Option<Continuation>,
-        command: impl Fn() -> C,
-    ) -> Result<T, Failure>
+    async fn with_job<T, C>(&self, spec: Arc<Spec>, after: Option<Stand>, command: impl Fn() -> C) -> Result<T, Failure>
     where
         C: FnOnce(Answer<Result<T, Failure>>) -> Command,
     {
@@ -215,10 +232,14 @@ impl Table {
             Request::Find { key, answer } => {
                 answer.send(self.running.get(&key).cloned()).ok();
             }
-            Request::OfSource { source, answer } => {
-                let of_source = |key: &Key| source.as_ref().is_none_or(|source| key.source == *source);
-                let jobs = self.running.iter().filter(|(key, _)| of_source(key));
+            Request::Select { which, answer } => {
+                let jobs = self.running.iter().filter(|(key, _)| which.includes(key));
                 answer.send(jobs.map(|(key, job)| (key.clone(), job.clone())).collect()).ok();
+            }
+            Request::Claimed(claim) => {
+                if let Some(job) = self.running.values().find(|job| job.live_topic() == claim.live_topic) {
+                    job.tell(Command::Claimed(claim));
+                }
             }
             Request::Drain => {
                 self.draining = true;
@@ -228,12 +249,13 @@ impl Table {
         }
     }
 
-    fn admit(&mut self, spec: Arc<Spec>, after: Option<Continuation>) -> Result<Handle, Failure> {
+    fn admit(&mut self, spec: Arc<Spec>, after: Option<Stand>) -> Result<Handle, Failure> {
+        // Also while draining: whoever comes now moves with the others, and nobody starts the stream a second time.
+        if let Some(job) = self.running.get(&spec.key).filter(|job| !job.is_closed()) {
+            return Ok(job.clone());
+        }
         if self.draining {
             return Err(Failure::from(Code::Draining).retry_after(Duration::from_secs(1)));
-        }
-        if let Some(job) = self.running.get(&spec.key) {
-            return Ok(job.clone());
         }
         if self.running.len() >= self.slots {
             return Err(Failure::from(Code::NoCapacity).retry_after(self.shared.linger));

@@ -5,6 +5,7 @@ mod args;
 mod board;
 mod failure;
 mod fanout;
+mod fence;
 mod ffmpeg;
 #[cfg(test)]
 mod fixture;

@@ -34,7 +34,16 @@ pub(crate) struct Start {
     /// Unix time in milliseconds.
     pub(crate) unix_ms: u64,
     /// Where another worker left off.
-    pub(crate) after: Option<Continuation>,
+    pub(crate) after: Option<Stand>,
+}
+
+/// Where a stream's numbering stood at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stand {
+    /// The numbering.
+    pub(crate) continuation: Continuation,
+    /// The moment, as Unix time in milliseconds.
+    pub(crate) unix_ms: u64,
 }
 
 /// What the muxer makes, in the order in which it is to be published.
@@ -98,6 +107,8 @@ pub(crate) struct Muxer {
     next_generation: u64,
     /// Where the next generation goes on, when none runs.
     next_start: Ticks,
+    /// When the timeline stood there, in Unix milliseconds, if it went on since on another worker.
+    stood_at: Option<u64>,
     numbers: Numbers,
 }
 
@@ -106,13 +117,15 @@ impl Muxer {
     pub(crate) fn new(start: Start) -> Self {
         let mut first = timeline::first_sequence(start.unix_ms);
         let mut next_start = timeline::origin(start.unix_ms);
-        if let Some(after) = start.after {
+        let mut stood_at = None;
+        if let Some(Stand { continuation: after, unix_ms }) = start.after {
             first = first.max(after.sequence_number.saturating_add(SEQUENCE_MARGIN));
             if after.decode_time > 0 {
                 next_start = after.decode_time.min(MAX_DECODE_TIME);
+                stood_at = Some(unix_ms);
             }
         }
-        let last_generation = start.after.map_or(0, |after| after.generation);
+        let last_generation = start.after.map_or(0, |after| after.continuation.generation);
         let numbers = Numbers::new(first);
         Self {
             run: Run::default(),
@@ -121,8 +134,14 @@ impl Muxer {
             last_generation,
             next_generation: start.unix_ms,
             next_start,
+            stood_at,
             numbers,
         }
+    }
+
+    /// Another worker published the stream as this generation: the next here is higher.
+    pub(crate) fn outrank(&mut self, generation: u64) {
+        self.last_generation = self.last_generation.max(generation);
     }
 
     /// A new run of ffmpeg begins. Returns what was left of the last. `generation` is the time of its start in Unix
@@ -207,7 +226,11 @@ impl Muxer {
             return;
         };
         self.last_generation = self.next_generation.max(self.last_generation + 1);
-        let mut generation = Generation::begin(tracks, self.numbers, pictures[0].0.dts_ms, self.next_start);
+        let (first, unix_us) = &pictures[0];
+        if let Some(stood_at) = self.stood_at.take() {
+            self.next_start += timeline::since(stood_at, unix_us / 1000);
+        }
+        let mut generation = Generation::begin(tracks, self.numbers, first.dts_ms, self.next_start);
         let media = generation.media(self.last_generation);
         self.media = Some(media.clone());
         out.push(Output::Generation(media));

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use runtime::broker::{self, Outcome, Pending, Publication, PublishError};
+use runtime::broker::{self, Outcome, Pending, Publication, PublishError, Subscription};
 use serde::Serialize;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use crate::fence::{self, Claim};
 use crate::metrics::{Kind, Metrics};
 use crate::packet::Packet;
 use crate::viewers::presence::Rule;
@@ -115,14 +116,21 @@ impl Publisher {
         self.hand_over(Kind::Report, Publication::new(topic, json(report)).at_least_once())
     }
 
-    /// A report that the broker keeps for those who come later, and forgets by itself after `expiry`.
-    pub(crate) fn retain(
+    /// A report that the broker keeps for those who come later, and forgets by itself after `expiry`; to other workers it
+    /// says that the stream is published here.
+    pub(crate) fn claim(
         &self,
-        topic: String,
+        claim: &Claim,
         report: &impl Serialize,
         expiry: Duration,
     ) -> Result<Pending, PublishError> {
-        self.hand_over(Kind::Report, Publication::new(topic, json(report)).at_least_once().retain().expiry(expiry))
+        let publication = Publication::new(fence::topic(&claim.live_topic), json(report)).at_least_once().retain();
+        self.hand_over(Kind::Report, claim.write(publication).expiry(expiry))
+    }
+
+    /// Hears the claims of others to the stream of this live topic, until dropped.
+    pub(crate) fn follow_claims(&self, live_topic: &str) -> Subscription {
+        self.broker.subscribe(fence::topic(live_topic))
     }
 
     /// Makes the broker forget what it kept.

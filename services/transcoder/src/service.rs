@@ -20,8 +20,9 @@ use crate::board::{Snapshot, Stream as Entry};
 use crate::failure::{Code, Failure};
 use crate::job::Farewell;
 use crate::job::life::State;
-use crate::jobs::Jobs;
-use crate::muxer::{Continuation, Media};
+use crate::job::report::unix_ms;
+use crate::jobs::{Jobs, Which};
+use crate::muxer::{Continuation, Media, Stand};
 use crate::stream::{Key, Login, Source, Spec, Transcode};
 use crate::viewers::{Delivery, Dialect, Viewer, Whom};
 
@@ -67,10 +68,11 @@ impl TranscoderService for Service {
         use v1::stop_request::Target;
         let request = request.into_inner();
         let reason = code(request.reason());
-        let (source, whom) = match request.target {
-            Some(Target::ReplyTopic(topic)) => (None, Whom::ReplyTopic(topic)),
-            Some(Target::ClientDialectSource(source)) => (Some(source), Whom::ClientDialect),
-            Some(Target::Source(source)) => (Some(source), Whom::All),
+        let (which, whom) = match request.target {
+            Some(Target::ReplyTopic(topic)) => (Which::Any, Whom::ReplyTopic(topic)),
+            Some(Target::ClientDialectSource(source)) => (Which::OfSource(source), Whom::ClientDialect),
+            Some(Target::Source(source)) => (Which::OfSource(source), Whom::All),
+            Some(Target::Stream(key)) => (Which::This(key.into()), Whom::All),
             None => return Err(refused(Failure::new(Code::BadRequest, "stop whom?"))),
         };
         let farewell = match (&whom, reason) {
@@ -79,7 +81,7 @@ impl TranscoderService for Service {
             (Whom::All, Some(Code::Draining)) => Farewell::Silent,
             (_, Some(code)) => Farewell::Because(code),
         };
-        let stopped = self.jobs.stop(source, whom, farewell).await;
+        let stopped = self.jobs.stop(which, whom, farewell).await;
         Ok(Response::new(v1::StopResponse { stopped: stopped as u32 }))
     }
 
@@ -89,7 +91,12 @@ impl TranscoderService for Service {
         let viewers: Result<Vec<_>, _> = request.viewers.into_iter().map(viewer).collect();
         let viewers = viewers.map_err(refused)?;
         tracing::info!(source = spec.key.source, profile = spec.key.profile, viewers = viewers.len(), "adopt");
-        let media = self.jobs.adopt(spec, viewers, request.after.map(Into::into)).await.map_err(refused)?;
+        let age = request.age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
+        let after = request.after.map(|after| Stand {
+            continuation: after.into(),
+            unix_ms: unix_ms().saturating_sub(age.as_millis() as u64),
+        });
+        let media = self.jobs.adopt(spec, viewers, after).await.map_err(refused)?;
         Ok(Response::new(v1::AdoptResponse { media: Some(media.into()) }))
     }
 
@@ -139,12 +146,12 @@ fn spec(stream: Option<v1::StreamSpec>) -> Result<Arc<Spec>, Failure> {
     let stream = stream.unwrap_or_default();
     let login =
         stream.credentials.map(|login| Login { username: login.username.into(), password: login.password.into() });
-    let key = stream.key.unwrap_or_default();
     let spec = Spec {
-        key: Key { source: key.source, profile: key.profile },
+        key: stream.key.unwrap_or_default().into(),
         source: Source::new(&stream.url, login)?,
         transcode: stream.transcode.map(transcode).transpose()?,
         live_topic: stream.live_topic,
+        pattern_url: stream.pattern_url,
     };
     spec.checked().map(Arc::new)
 }
@@ -195,6 +202,7 @@ fn job(key: Key, stream: &Entry) -> v1::Job {
         last_error: stream.last_error.map_or(v1::ErrorCode::Unspecified, error_code).into(),
         restarts: stream.restarts,
         frames_per_second: stream.frames_per_second,
+        pattern_url: stream.pattern_url.clone(),
     }
 }
 
@@ -248,6 +256,12 @@ fn code(code: v1::ErrorCode) -> Option<Code> {
 
 impl From<Key> for v1::StreamKey {
     fn from(key: Key) -> Self {
+        Self { source: key.source, profile: key.profile }
+    }
+}
+
+impl From<v1::StreamKey> for Key {
+    fn from(key: v1::StreamKey) -> Self {
         Self { source: key.source, profile: key.profile }
     }
 }

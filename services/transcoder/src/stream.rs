@@ -40,6 +40,8 @@ pub(crate) struct Spec {
     pub(crate) transcode: Option<Transcode>,
     /// Topic below which shared media, tick and state are published.
     pub(crate) live_topic: String,
+    /// The URL as it was asked for, if it matched a pattern; only given back.
+    pub(crate) pattern_url: String,
 }
 
 /// A camera.

@@ -26,6 +26,9 @@ const LARGEST_GAP: i64 = 10 * SECOND;
 /// A step back that is smaller than this is jitter of one frame; a larger one is a clock that was set.
 const LARGEST_STEP_BACK: i64 = SECOND / 10;
 
+/// No move of a stream takes longer than this; what says so is a clock that was set.
+const LONGEST_MOVE_MS: u64 = 5 * 60 * 1000;
+
 /// Frames in succession that may have the time of the one before, until that counts as a clock that stands.
 const REPEATS: u32 = 1;
 
@@ -49,6 +52,11 @@ pub(crate) struct Continuation {
 /// Time on the timeline of a moment that is given in Unix milliseconds, for a stream of which nothing is known.
 pub(crate) fn origin(unix_ms: u64) -> Ticks {
     unix_ms.saturating_sub(EPOCH_MS) * (MILLISECOND as u64)
+}
+
+/// How far the timeline goes on between two moments in Unix milliseconds; a clock that was set back by then stands.
+pub(crate) fn since(earlier_ms: u64, later_ms: u64) -> Ticks {
+    later_ms.saturating_sub(earlier_ms).min(LONGEST_MOVE_MS) * (MILLISECOND as u64)
 }
 
 /// First sequence number of a stream of which nothing is known: goes up by 16 a second, so it wraps in 2034.

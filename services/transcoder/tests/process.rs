@@ -98,6 +98,7 @@ impl Mute {
             }),
             transcode: None,
             live_topic: "video/live/mute/source".to_owned(),
+            pattern_url: String::new(),
         }
     }
 

@@ -142,6 +142,7 @@ mod tests {
             source: Source::new("rtsp://10.1.2.3:554/stream1", login).unwrap(),
             transcode,
             live_topic: "video/live/lobby/source".to_owned(),
+            pattern_url: String::new(),
         }
     }
 

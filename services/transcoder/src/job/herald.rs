@@ -13,6 +13,7 @@ use tracing::debug;
 
 use crate::failure::Failure;
 use crate::fanout::Evidence;
+use crate::fence::{self, Claim};
 use crate::job::life::State;
 use crate::job::rate::Rate;
 use crate::job::report::About;
@@ -96,13 +97,14 @@ impl Herald {
     /// To all, and to those who come later.
     pub(super) fn retain(&mut self, news: &News, media: Option<&Media>) {
         let retained = self.about(news.generation).retained(news.state, media);
-        let pending = self.publisher.retain(self.topic("state"), &retained, RETAINED_FOR);
+        let claim = Claim::new(&self.spec.live_topic, &self.worker, news.generation);
+        let pending = self.publisher.claim(&claim, &retained, RETAINED_FOR);
         self.expect(Subject::Nobody, pending);
     }
 
     /// There is nothing to be told to those who come later.
     pub(super) fn clear(&mut self) {
-        let pending = self.publisher.clear(self.topic("state"));
+        let pending = self.publisher.clear(fence::topic(&self.spec.live_topic));
         self.expect(Subject::Nobody, pending);
     }
 

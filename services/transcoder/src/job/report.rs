@@ -206,6 +206,7 @@ mod tests {
             source: Source::new("rtsp://user:secret@10.1.2.3/x", None).unwrap(),
             transcode: None,
             live_topic: "video/live/lobby/source".to_owned(),
+            pattern_url: String::new(),
         }
     }
 

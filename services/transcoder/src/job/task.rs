@@ -6,7 +6,7 @@ mod commands;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runtime::broker::{Outcome, PublishError};
+use runtime::broker::{Outcome, PublishError, Subscription};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -20,7 +20,7 @@ use crate::fanout::Fanout;
 use crate::ffmpeg::feed::{self, End, Feed};
 use crate::job::life::{Life, Verdict};
 use crate::job::rate::Rate;
-use crate::muxer::{Continuation, Error as MuxerError, Media, Muxer, Output, Start, Track};
+use crate::muxer::{Error as MuxerError, Media, Muxer, Output, Stand, Start, Track};
 use crate::stream::Spec;
 use crate::viewers::presence::Rule;
 use crate::viewers::{Delivery, Viewer, Viewers, Whom};
@@ -44,6 +44,8 @@ pub(super) struct Job {
     passive: bool,
     waiting: Vec<Waiting>,
     herald: Herald,
+    /// Hears who else says that it publishes the stream.
+    _claims: Subscription,
     rate: Rate,
     /// Why there is no media now.
     failure: Option<Failure>,
@@ -64,7 +66,7 @@ struct Waiting {
 
 impl Job {
     /// A job whose first run of ffmpeg begins when it is run.
-    pub(super) fn new(shared: Shared, spec: Arc<Spec>, after: Option<Continuation>) -> Self {
+    pub(super) fn new(shared: Shared, spec: Arc<Spec>, after: Option<Stand>) -> Self {
         let now = Instant::now();
         let fanout = Fanout::new(shared.publisher.clone(), &spec, shared.max_message_bytes);
         let job = Self {
@@ -74,6 +76,7 @@ impl Job {
             entry: shared.board.entry(spec.key.clone()),
             fanout,
             herald: Herald::new(shared.publisher.clone(), spec.clone(), shared.worker.clone()),
+            _claims: shared.publisher.follow_claims(&spec.live_topic),
             shared,
             spec,
             viewers: Viewers::default(),
@@ -335,7 +338,9 @@ impl Job {
             Ended::Unwatched | Ended::Stopped | Ended::Moved => None,
         };
         for viewer in self.viewers.remove(&Whom::All) {
-            self.herald.ended(&viewer, self.generation(), failure.as_ref());
+            if *ended != Ended::Moved {
+                self.herald.ended(&viewer, self.generation(), failure.as_ref());
+            }
         }
         self.waiting.clear();
         if *ended != Ended::Moved && self.announced.is_some() {
@@ -353,6 +358,7 @@ impl Job {
             last_error: self.failure.as_ref().map(|failure| failure.code),
             restarts: self.restarts,
             frames_per_second: self.rate.frames_per_second(),
+            pattern_url: self.spec.pattern_url.clone(),
         });
     }
 

@@ -8,6 +8,7 @@ use tracing::info;
 use super::super::{Answer, Command, Ended, Farewell};
 use super::{Job, Waiting};
 use crate::failure::{Code, Failure};
+use crate::fence::Claim;
 use crate::muxer::Media;
 use crate::stream::Spec;
 use crate::viewers::{Delivery, Viewer, Whom};
@@ -25,6 +26,7 @@ impl Job {
             Command::Refresh(reply_topic, answer) => {
                 answer.send(self.viewers.refresh(&reply_topic, Instant::now())).ok();
             }
+            Command::Claimed(claim) => return self.claimed(&claim),
             Command::Stop(whom, farewell, answer) => {
                 let gone = self.viewers.remove(&whom);
                 answer.send(gone.len()).ok();
@@ -37,6 +39,24 @@ impl Job {
             }
         }
         None
+    }
+
+    /// Another worker publishes the stream, or did. Of two that do, the one with the lower generation gives way: a
+    /// gatekeeper has given the stream to the other, and may not reach this one to say so.
+    fn claimed(&mut self, claim: &Claim) -> Option<Ended> {
+        if claim.worker == *self.shared.worker {
+            return None;
+        }
+        let Some(media) = self.muxer.media() else {
+            // Nothing was published here that theirs could be older or newer than.
+            self.muxer.outrank(claim.generation);
+            return None;
+        };
+        if !claim.outranks(media.generation, &self.shared.worker) {
+            return None;
+        }
+        info!(worker = claim.worker, generation = claim.generation, "another worker publishes the stream");
+        Some(Ended::Moved)
     }
 
     /// Answers at once if the tracks are known, or if it is known that there are none to be had.

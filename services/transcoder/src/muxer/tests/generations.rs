@@ -78,7 +78,10 @@ fn what_was_left_of_a_gop_is_not_lost() {
 fn generations_strictly_increase_even_when_clocks_do_not() {
     let mut muxer = Muxer::new(Start {
         unix_ms: NOW_MS,
-        after: Some(Continuation { generation: NOW_MS + 5000, sequence_number: 7, decode_time: 0 }),
+        after: Some(Stand {
+            continuation: Continuation { generation: NOW_MS + 5000, sequence_number: 7, decode_time: 0 },
+            unix_ms: NOW_MS,
+        }),
     });
     let mut outputs = Vec::new();
     for began in [NOW_MS, NOW_MS - 10, NOW_MS + 6000, NOW_MS + 6000] {
@@ -212,16 +215,17 @@ fn another_worker_goes_on_upwards() {
     first.begin(NOW_MS, true);
     push_all(&mut first, &fixture::plain_video(), &fixture::plain_audio());
     let known = first.continuation();
-    // One second later than it was known; for comparison, one that knows nothing.
-    let later_ms = NOW_MS + 3000;
-    for after in [Some(known), None] {
-        let mut second = Muxer::new(Start { unix_ms: later_ms, after });
-        second.begin(later_ms, true);
+    // Known three seconds before the first picture came; known at that moment; for comparison, one that knows nothing, and
+    // comes after the first has ended.
+    let stood = |ago_ms| Some(Stand { continuation: known, unix_ms: NOW_MS - ago_ms });
+    for (after, ahead) in [(stood(3000), 270_000), (stood(0), 0), (None, 0)] {
+        let mut second = Muxer::new(Start { unix_ms: NOW_MS + 3000, after });
+        second.begin(NOW_MS + 3000, true);
         let outputs = push_all(&mut second, &fixture::plain_video(), &fixture::plain_audio());
         assert!(generations(&outputs)[0].generation > known.generation);
         assert!(live_times(&outputs, Track::Video)[0] >= known.decode_time);
         if after.is_some() {
-            assert_eq!(live_times(&outputs, Track::Video)[0], known.decode_time);
+            assert_eq!(live_times(&outputs, Track::Video)[0], known.decode_time + ahead);
             assert!(live(&outputs, Track::Video)[0].sequence > known.sequence_number);
         }
     }
