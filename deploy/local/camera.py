@@ -255,6 +255,7 @@ class Camera:
         self.options = options
         self.clients = Counter()
         self.lock = threading.Lock()
+        self.holder = None
         self.server = GstRtspServer.RTSPServer()
         self.server.set_address("127.0.0.1")
         self.server.set_service(str(options.port))
@@ -316,6 +317,8 @@ class Camera:
         socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1)
         seen = []
         client.connect("describe-request", self.on_describe, seen)
+        if self.options.single:
+            client.connect("pre-setup-request", self.on_setup)
         client.connect("closed", self.on_closed, seen)
 
     def on_describe(self, _client, context, seen):
@@ -323,7 +326,20 @@ class Camera:
             seen.append(context.uri.abspath)
             self.count("connected", seen[0], 1)
 
-    def on_closed(self, _client, seen):
+    def on_setup(self, client, context):
+        """As cameras do that serve one client: the second is told so at SETUP (RFC 2326 section 11.3.14)."""
+        sessions = context.session.get_sessionid() if context.session else None
+        with self.lock:
+            if self.holder is not None and self.holder is not client:
+                say(f"client refused mount={context.uri.abspath} session={sessions}")
+                return GstRtsp.RTSPStatusCode.NOT_ENOUGH_BANDWIDTH
+            self.holder = client
+        return GstRtsp.RTSPStatusCode.OK
+
+    def on_closed(self, client, seen):
+        with self.lock:
+            if self.holder is client:
+                self.holder = None
         if seen:
             self.count("disconnected", seen[0], -1)
 
@@ -362,6 +378,7 @@ def parse():
     parser.add_argument("--bitrate", type=int, default=1000, help="of the video, in kbit/s (default: %(default)s)")
     parser.add_argument("--gop", type=float, help="seconds from keyframe to keyframe (default: the kind's)")
     parser.add_argument("--loss", type=int, metavar="N", help="drop one video frame in N, never a keyframe")
+    parser.add_argument("--single", action="store_true", help="serve one client at a time, and refuse others at SETUP")
     parser.add_argument("--auth", choices=("basic", "digest"), help="ask for the login in CAMERA_CREDENTIALS")
     parser.add_argument("--plain", action="store_true", help="no time stamp blocks in the picture")
     options = parser.parse_args()

@@ -44,6 +44,9 @@ pub struct Camera {
     /// Highest number of viewers of the source. Default: no limit.
     #[serde(default)]
     pub max_viewers: Option<u32>,
+    /// Serves one client at a time.
+    #[serde(default)]
+    pub single: bool,
     /// Without the stamp of the time in the picture.
     #[serde(default)]
     pub plain: bool,
@@ -75,6 +78,7 @@ impl Camera {
             auth: None,
             profiles: None,
             max_viewers: None,
+            single: false,
             plain: false,
             running: true,
         }
@@ -102,6 +106,12 @@ impl Camera {
     #[must_use]
     pub fn loss(self, one_in: u32) -> Self {
         Self { loss: Some(one_in), ..self }
+    }
+
+    /// Serving one client at a time.
+    #[must_use]
+    pub fn single(self) -> Self {
+        Self { single: true, ..self }
     }
 
     /// For so many viewers at most.
@@ -137,6 +147,7 @@ impl Camera {
         option("gop", self.gop.map(|value| value.to_string()));
         option("loss", self.loss.map(|value| value.to_string()));
         option("auth", self.login().map(|_| self.auth.clone().unwrap_or_else(|| "digest".to_owned())));
+        args.extend(self.single.then(|| "--single".to_owned()));
         args.extend(self.plain.then(|| "--plain".to_owned()));
         args
     }

@@ -74,6 +74,8 @@ pub struct Feed {
     pub longest: usize,
     /// Messages that did not come one after the other, and what else was wrong.
     pub faults: Vec<String>,
+    /// Messages of a generation before the newest: those of a worker that a stream was taken from. Not taken.
+    pub stale: usize,
     last: Option<Number>,
     cut: BytesMut,
 }
@@ -110,6 +112,10 @@ impl Feed {
 
     fn take(&mut self, message: &Message) -> Result<()> {
         let number = Number::of(message)?;
+        if self.last.is_some_and(|last| last.generation > number.generation) {
+            self.stale += 1;
+            return Ok(());
+        }
         let expected = match self.last.filter(|last| last.generation == number.generation) {
             Some(last) => last.number + 1,
             None => 0,

@@ -37,15 +37,14 @@ impl Service {
         broker: SocketAddr,
         websocket: SocketAddr,
         sources: &Path,
-        transcoders: &[Self],
+        transcoders: &[SocketAddr],
         more: &[String],
     ) -> Result<Self> {
         let http = loopback();
-        let workers = transcoders.iter().filter_map(|transcoder| transcoder.grpc);
         let part = Part::new("gatekeeper", binaries::path("gatekeeper")?)
             .args([format!("--broker=mqtt://{broker}"), format!("--broker-websocket=ws://{websocket}")])
             .args([format!("--http={http}"), format!("--sources={}", sources.display())])
-            .args(workers.map(|grpc| format!("--transcoder=http://{grpc}")))
+            .args(transcoders.iter().map(|grpc| format!("--transcoder=http://{grpc}")))
             .args(more);
         Ok(Self { part, http, grpc: None })
     }

@@ -37,6 +37,8 @@ pub struct Description {
     pub environment: BTreeMap<String, String>,
     /// Further lines of mosquitto's configuration.
     pub mosquitto: String,
+    /// Whether the gatekeeper reaches the transcoders through wires that can be cut.
+    pub wired: bool,
 }
 
 impl Default for Description {
@@ -48,6 +50,7 @@ impl Default for Description {
             gatekeeper: Vec::new(),
             environment: BTreeMap::new(),
             mosquitto: String::new(),
+            wired: false,
         }
     }
 }
@@ -79,6 +82,12 @@ impl Description {
     pub fn gatekeeper(mut self, args: &str) -> Self {
         self.gatekeeper.extend(args.split_whitespace().map(str::to_owned));
         self
+    }
+
+    /// With wires from the gatekeeper to the transcoders.
+    #[must_use]
+    pub fn wired(self) -> Self {
+        Self { wired: true, ..self }
     }
 
     /// With an environment variable of the gatekeeper.
@@ -116,10 +125,19 @@ impl Description {
         let transcoders = self.transcoders.iter().enumerate();
         let transcoders = transcoders.map(|(number, args)| Service::transcoder(number, broker.mqtt, args));
         let transcoders = transcoders.collect::<Result<Vec<_>>>()?;
-        let gatekeeper = Service::gatekeeper(broker.mqtt, wire.address, &sources.file, &transcoders, &self.gatekeeper)?;
+        let mut wires = Vec::new();
+        let mut addresses: Vec<_> = transcoders.iter().filter_map(|transcoder| transcoder.grpc).collect();
+        if self.wired {
+            for address in &mut addresses {
+                let wire = Wire::to(*address).await?;
+                *address = wire.address;
+                wires.push(wire);
+            }
+        }
+        let gatekeeper = Service::gatekeeper(broker.mqtt, wire.address, &sources.file, &addresses, &self.gatekeeper)?;
         let gatekeeper = gatekeeper.environment(self.environment);
         let cameras = self.cameras.into_iter().map(|camera| (camera.name.clone(), Running::new(camera))).collect();
-        let mut world = World { cameras, transcoders, gatekeeper, sources, wire, broker, dir };
+        let mut world = World { cameras, transcoders, gatekeeper, sources, wire, wires, broker, dir };
         match world.begin(self.sources.as_deref()).await {
             Ok(()) => Ok(world),
             Err(error) => {
@@ -143,6 +161,8 @@ pub struct World {
     pub sources: Sources,
     /// The way of browsers to the broker.
     pub wire: Wire,
+    /// The ways of the gatekeeper to the transcoders, if there are wires.
+    pub wires: Vec<Wire>,
     /// The broker.
     pub broker: Broker,
     /// Where all files of this world are.

@@ -31,6 +31,7 @@ use crate::handler::{Handler, Parts};
 use crate::http;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::rebalance;
 use crate::reply_topic::Confinement;
 use crate::wire::Topics;
 use crate::worker;
@@ -108,6 +109,7 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
     });
 
     let mut tasks = JoinSet::new();
+    tasks.spawn(rebalance::run(handler.desk(), platform.leader(), token.child_token()));
     let ended = tokio::select! {
         ended = serve(&mut handler, &mut files, &mut events, &mut tasks, &readiness, &metrics) => ended,
         ended = &mut admin => Err(anyhow::anyhow!("the HTTP server ended: {ended:?}")),

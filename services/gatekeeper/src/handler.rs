@@ -24,7 +24,7 @@ use crate::recent::Recent;
 use crate::refusal::{Code, Refusal};
 use crate::reply_topic::{Confinement, ReplyTopic};
 use crate::sources::{Catalog, Login};
-use crate::stream::{Dialect, Viewer};
+use crate::stream::{Dialect, StreamKey, Viewer};
 use crate::token::Tokens;
 use crate::turns::{Turn, Turns};
 use crate::wire::{self, Body, Command, Incoming, Request, Topics, Verb};
@@ -70,9 +70,10 @@ pub(crate) struct Handler {
     others: Arc<Semaphore>,
 }
 
-/// What all requests share.
-struct Desk {
-    parts: Parts,
+/// What all requests share, and whoever else starts streams.
+pub(crate) struct Desk {
+    /// What it works with.
+    pub(crate) parts: Parts,
     recent: Mutex<Recent>,
 }
 
@@ -97,6 +98,11 @@ impl Handler {
             describes: Arc::new(Semaphore::new(DESCRIBES)),
             others: Arc::new(Semaphore::new(OTHERS)),
         }
+    }
+
+    /// What the requests share.
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        self.desk.clone()
     }
 
     /// Takes a message; what it leads to is the future, if anything.
@@ -269,9 +275,18 @@ impl Desk {
 
     /// Asks the policy, and resolves for it if it must know addresses.
     async fn allow(&self, dialect: Dialect, target: &Target) -> Result<AllowedSource, Refusal> {
-        let decision =
-            policy::decide(&self.parts.catalog.load(), dialect, target).map_err(|denial| self.denied(denial))?;
-        let unresolved = match decision {
+        let decision = policy::decide(&self.parts.catalog.load(), dialect, target);
+        self.resolve(decision).await
+    }
+
+    /// The same for a stream that runs already, under the list as it is now.
+    pub(crate) async fn readmit(&self, key: &StreamKey, pattern_url: &str) -> Result<AllowedSource, Refusal> {
+        let decision = policy::readmit(&self.parts.catalog.load(), key, pattern_url);
+        self.resolve(decision).await
+    }
+
+    async fn resolve(&self, decision: Result<Decision, Denial>) -> Result<AllowedSource, Refusal> {
+        let unresolved = match decision.map_err(|denial| self.denied(denial))? {
             Decision::Allowed(source) => return Ok(source),
             Decision::Resolve(unresolved) => unresolved,
         };
@@ -290,7 +305,7 @@ impl Desk {
     }
 
     /// Reads the login of a source.
-    async fn login(&self, source: &AllowedSource) -> Result<Option<Login>, Refusal> {
+    pub(crate) async fn login(&self, source: &AllowedSource) -> Result<Option<Login>, Refusal> {
         let Some(credentials) = source.credentials() else { return Ok(None) };
         let why = match credentials.read(self.parts.cluster.as_ref()).await {
             Ok(login) => return Ok(Some(login)),

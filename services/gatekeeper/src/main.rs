@@ -11,6 +11,7 @@ mod metrics;
 mod placement;
 mod policy;
 mod pool;
+mod rebalance;
 mod recent;
 mod refusal;
 mod reply_topic;

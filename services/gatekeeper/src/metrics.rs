@@ -3,13 +3,15 @@
 //! Labels are closed sets: verbs, outcomes, rules, states. Nothing that a viewer wrote is ever a label. Everything is
 //! there from the start, so that a rate over a first event is a rate and not a gap.
 
+mod players;
+
 use std::time::Instant;
 
 use prometheus::{
-    Counter, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
 };
 
+use self::players::Players;
 use crate::policy::Rule;
 use crate::refusal::Code;
 use crate::stream::Dialect;
@@ -17,10 +19,9 @@ use crate::wire::{Report, Verb};
 
 /// From a request of which the answer is known at once to a camera that never answers.
 const ANSWER_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0];
-/// From a warm stream to a camera with a long GOP.
-const FIRST_FRAME_BUCKETS: &[f64] = &[0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
-/// From the delay of a decoder to a viewer that is lost.
-const LATENCY_BUCKETS: &[f64] = &[0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0];
+
+/// From a camera that begins with a keyframe to one that has to be asked again and again.
+const MOVE_BUCKETS: &[f64] = &[0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
 
 /// Why a request was turned away before a worker was asked; [`Rule`]s of the policy and these two.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +63,25 @@ impl Placement {
     }
 }
 
+/// What became of an attempt to move a stream from one worker to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Move {
+    /// Its viewers are served elsewhere.
+    Done,
+    /// It is not allowed any more.
+    Refused,
+    /// Nobody could take it; it is tried again.
+    Failed,
+}
+
+impl Move {
+    const ALL: [(Self, &'static str); 3] = [(Self::Done, "done"), (Self::Refused, "refused"), (Self::Failed, "failed")];
+
+    fn as_str(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
 /// All metrics; clones count into the same ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
@@ -69,6 +89,8 @@ pub(crate) struct Metrics {
     answer_seconds: HistogramVec,
     denials: IntCounterVec,
     placements: IntCounterVec,
+    moves: IntCounterVec,
+    move_seconds: HistogramVec,
     workers: IntGaugeVec,
     unpublished: IntCounter,
     reloads: IntCounterVec,
@@ -76,14 +98,7 @@ pub(crate) struct Metrics {
     sources: IntGauge,
     broker: IntGauge,
     leader: IntGauge,
-    reports: IntCounterVec,
-    first_frame_seconds: Histogram,
-    latency_seconds: HistogramVec,
-    stalls: Counter,
-    rebuffer_seconds: Counter,
-    frames: prometheus::CounterVec,
-    reconnects: Counter,
-    decoder_errors: Counter,
+    players: Players,
 }
 
 impl Metrics {
@@ -112,6 +127,24 @@ impl Metrics {
                 registry,
                 IntCounterVec::new(named("placements_total", "Attempts to place a stream on a worker."), &["outcome"])?,
             )?,
+            moves: add(
+                registry,
+                IntCounterVec::new(
+                    named("moves_total", "Attempts to move a stream from a worker that is lost or drains."),
+                    &["cause", "outcome"],
+                )?,
+            )?,
+            move_seconds: add(
+                registry,
+                HistogramVec::new(
+                    buckets(
+                        "move_seconds",
+                        "From the decision to move a stream to its viewers being served.",
+                        MOVE_BUCKETS,
+                    ),
+                    &["cause"],
+                )?,
+            )?,
             workers: add(
                 registry,
                 IntGaugeVec::new(named("workers", "Workers in the pool, by state as last heard of."), &["state"])?,
@@ -134,45 +167,7 @@ impl Metrics {
             sources: add(registry, IntGauge::with_opts(named("sources", "Entries of the allowlist."))?)?,
             broker: add(registry, IntGauge::with_opts(named("broker_connected", "1 while the broker is connected."))?)?,
             leader: add(registry, IntGauge::with_opts(named("leader", "1 while this replica leads."))?)?,
-            reports: add(registry, IntCounterVec::new(player("reports_total", "Reports of players."), &["outcome"])?)?,
-            first_frame_seconds: add(
-                registry,
-                Histogram::with_opts(
-                    HistogramOpts::from(player("first_frame_seconds", "From pressing play to the first frame."))
-                        .buckets(FIRST_FRAME_BUCKETS.to_vec()),
-                )?,
-            )?,
-            latency_seconds: add(
-                registry,
-                HistogramVec::new(
-                    HistogramOpts::from(player(
-                        "latency_seconds",
-                        "Latency of players; each report counts once, by its own median or 95th percentile.",
-                    ))
-                    .buckets(LATENCY_BUCKETS.to_vec()),
-                    &["of_report"],
-                )?,
-            )?,
-            stalls: add(registry, Counter::with_opts(player("stalls_total", "Times that a picture stood."))?)?,
-            rebuffer_seconds: add(
-                registry,
-                Counter::with_opts(player("rebuffer_seconds_total", "Time that pictures stood."))?,
-            )?,
-            frames: add(
-                registry,
-                prometheus::CounterVec::new(
-                    player("frames_total", "Frames that players decoded or dropped."),
-                    &["fate"],
-                )?,
-            )?,
-            reconnects: add(
-                registry,
-                Counter::with_opts(player("reconnects_total", "Connections that players lost and made again."))?,
-            )?,
-            decoder_errors: add(
-                registry,
-                Counter::with_opts(player("decoder_errors_total", "Decoders that gave up."))?,
-            )?,
+            players: Players::register(registry)?,
         };
         metrics.touch();
         Ok(metrics)
@@ -182,6 +177,12 @@ impl Metrics {
         for (_, outcome) in Placement::ALL {
             self.placements.with_label_values(&[outcome]);
         }
+        for cause in ["lost", "draining"] {
+            self.move_seconds.with_label_values(&[cause]);
+            for (_, outcome) in Move::ALL {
+                self.moves.with_label_values(&[cause, outcome]);
+            }
+        }
         for rule in [Rule::Name, Rule::Url, Rule::Form, Rule::Address, Rule::Resolve, Rule::Profile] {
             self.denials.with_label_values(&[rule.as_str()]);
         }
@@ -190,9 +191,6 @@ impl Metrics {
         }
         for outcome in ["ok", "error"] {
             self.reloads.with_label_values(&[outcome]);
-        }
-        for outcome in ["ok", "bad_request"] {
-            self.reports.with_label_values(&[outcome]);
         }
         self.workers(0, 0, 0);
     }
@@ -229,6 +227,14 @@ impl Metrics {
     /// A worker was asked, or there was none to ask.
     pub(crate) fn placement(&self, outcome: Placement) {
         self.placements.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// A stream was to be moved since then.
+    pub(crate) fn moved(&self, cause: &str, outcome: Move, since: Instant) {
+        self.moves.with_label_values(&[cause, outcome.as_str()]).inc();
+        if outcome == Move::Done {
+            self.move_seconds.with_label_values(&[cause]).observe(since.elapsed().as_secs_f64());
+        }
     }
 
     /// How many workers there are.
@@ -272,34 +278,12 @@ impl Metrics {
 
     /// A player reported; `None`: what nobody can read.
     pub(crate) fn report(&self, report: Option<&Report>) {
-        let Some(report) = report else {
-            self.reports.with_label_values(&["bad_request"]).inc();
-            return;
-        };
-        self.reports.with_label_values(&["ok"]).inc();
-        if let Some(ms) = report.first_frame_ms {
-            self.first_frame_seconds.observe(ms / 1e3);
-        }
-        for (of_report, latency) in [("p50", report.latency_p50_ms), ("p95", report.latency_p95_ms)] {
-            if let Some(ms) = latency {
-                self.latency_seconds.with_label_values(&[of_report]).observe(ms / 1e3);
-            }
-        }
-        self.stalls.inc_by(report.stalls);
-        self.rebuffer_seconds.inc_by(report.rebuffer_ms / 1e3);
-        self.frames.with_label_values(&["decoded"]).inc_by(report.decoded_frames);
-        self.frames.with_label_values(&["dropped"]).inc_by(report.dropped_frames);
-        self.reconnects.inc_by(report.reconnects);
-        self.decoder_errors.inc_by(report.decoder_errors);
+        self.players.report(report);
     }
 }
 
 fn named(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace("mqtt_video").subsystem("gatekeeper")
-}
-
-fn player(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("mqtt_video").subsystem("player")
 }
 
 fn buckets(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
@@ -339,8 +323,11 @@ mod tests {
     }
 
     #[test]
-    fn placement_names_are_in_the_order_of_the_variants() {
+    fn names_are_in_the_order_of_the_variants() {
         for (outcome, name) in Placement::ALL {
+            assert_eq!(outcome.as_str(), name);
+        }
+        for (outcome, name) in Move::ALL {
             assert_eq!(outcome.as_str(), name);
         }
     }

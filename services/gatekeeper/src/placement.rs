@@ -8,10 +8,11 @@
 //! Pure: the view and the placements that it cannot show yet come in as arguments.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::stream::{Health, StreamKey};
+use crate::stream::{Continuation, Health, StreamKey, Viewer};
 
 /// Beyond its fair share a worker takes this much more before the next in order is preferred. It matters in large
 /// pools; in small ones the share is rounded to whole streams, so that two streams on two workers are one each.
@@ -34,10 +35,28 @@ pub(crate) struct Worker {
     pub(crate) slots_used: u32,
     /// It admits nothing new.
     pub(crate) draining: bool,
-    /// What it runs, with the reply topics of who watches.
-    pub(crate) jobs: HashMap<StreamKey, HashSet<String>>,
-    /// How that does.
-    pub(crate) health: HashMap<StreamKey, Health>,
+    /// What it runs.
+    pub(crate) jobs: HashMap<StreamKey, Arc<Job>>,
+}
+
+/// A stream on a worker, as last heard of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Job {
+    /// Who watches.
+    pub(crate) viewers: Vec<Viewer>,
+    /// The URL that was asked for, if it matched a pattern; else empty.
+    pub(crate) pattern_url: String,
+    /// Where its numbering stood, and when that was heard.
+    pub(crate) stood: Option<(Continuation, Instant)>,
+    /// How it does.
+    pub(crate) health: Health,
+}
+
+impl Worker {
+    /// Whether the viewer on this reply topic watches here.
+    pub(crate) fn serves(&self, reply_topic: &str) -> bool {
+        self.jobs.values().any(|job| job.viewers.iter().any(|viewer| viewer.reply_topic == reply_topic))
+    }
 }
 
 /// Whom to ask, in which order.
@@ -59,8 +78,8 @@ pub(crate) fn plan(key: &StreamKey, workers: &[(MemberId, Arc<Worker>)], recent:
         scored
     };
     let (mut running, rest): (Vec<_>, Vec<_>) = scored.into_iter().partition(|(_, id, w)| reported(w) || placed(id));
-    // What a worker says weighs more than what we remember.
-    running.sort_by_key(|(_, _, worker)| !reported(worker));
+    // A stream that moves belongs to where it goes. Else what a worker says weighs more than what we remember.
+    running.sort_by_key(|(_, _, worker)| (worker.draining, !reported(worker)));
 
     let open: Vec<_> = rest.into_iter().filter(|(_, _, worker)| !worker.draining && worker.slots_total > 0).collect();
     let load = |id: &MemberId, worker: &Worker| {
@@ -98,6 +117,7 @@ fn score(key: &StreamKey, worker: &str) -> u64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::HashSet;
 
     fn key(source: &str) -> StreamKey {
         StreamKey { source: source.to_owned(), profile: "source".to_owned() }
@@ -113,12 +133,9 @@ mod tests {
     }
 
     fn running(name: &str, streams: &[&str], draining: bool) -> (MemberId, Arc<Worker>) {
-        let jobs: HashMap<_, _> = streams.iter().map(|source| (key(source), HashSet::new())).collect();
+        let jobs: HashMap<_, _> = streams.iter().map(|source| (key(source), Arc::default())).collect();
         let slots_used = jobs.len() as u32;
-        (
-            id(name),
-            Arc::new(Worker { name: name.to_owned(), slots_total: 4, slots_used, draining, jobs, ..Worker::default() }),
-        )
+        (id(name), Arc::new(Worker { name: name.to_owned(), slots_total: 4, slots_used, draining, jobs }))
     }
 
     #[test]
@@ -133,6 +150,13 @@ mod tests {
             let plan = plan(&key("lobby"), &workers, &[]);
             assert_eq!((plan.order[0].as_ref(), plan.running), ("b", 1));
         }
+    }
+
+    #[test]
+    fn a_stream_that_moves_belongs_to_where_it_goes() {
+        let workers = [running("a", &["lobby"], true), worker("b", 0, 4)];
+        let plan = plan(&key("lobby"), &workers, &[(key("lobby"), id("b"))]);
+        assert_eq!((plan.order, plan.running), (vec![id("b"), id("a")], 2));
     }
 
     #[test]

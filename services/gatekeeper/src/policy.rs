@@ -44,6 +44,7 @@ pub(crate) struct AllowedSource {
     credentials: Option<Credentials>,
     transcode: Option<Transcode>,
     max_viewers: Option<u32>,
+    pattern_url: Option<String>,
 }
 
 impl AllowedSource {
@@ -70,6 +71,11 @@ impl AllowedSource {
     /// Highest number of viewers.
     pub(crate) fn max_viewers(&self) -> Option<u32> {
         self.max_viewers
+    }
+
+    /// The URL that was asked for, before its host was resolved, if it matched a pattern; what [`readmit`] takes.
+    pub(crate) fn pattern_url(&self) -> Option<&str> {
+        self.pattern_url.as_deref()
     }
 }
 
@@ -195,24 +201,41 @@ pub(crate) fn decide(catalog: &Catalog, dialect: Dialect, target: &Target) -> Re
         let text = format!("this source is not offered in profile {profile}; use one of: {}", offered.join(", "));
         return Err(Denial::new(Rule::Profile, text));
     }
-    let allowed = |name: String, url: String| AllowedSource {
+    let allowed = |name: String, url: String, pattern_url: Option<String>| AllowedSource {
         key: StreamKey { source: name, profile: profile.to_owned() },
         url,
+        pattern_url,
         credentials: found.source.credentials.clone(),
         transcode: transcode.cloned(),
         max_viewers: found.source.max_viewers,
     };
     match (&found.source.location, found.url) {
-        (Location::Exact(url), _) => Ok(Decision::Allowed(allowed(found.source.name.clone(), url.as_str().to_owned()))),
+        (Location::Exact(url), _) => {
+            Ok(Decision::Allowed(allowed(found.source.name.clone(), url.as_str().to_owned(), None)))
+        }
         (Location::Pattern { allow_private, .. }, Some(url)) => Ok(Decision::Resolve(Unresolved {
             allow_private: *allow_private,
-            allowed: allowed(stream_name(&found.source.name, &url), url.canonical()),
+            allowed: allowed(stream_name(&found.source.name, &url), url.canonical(), Some(url.canonical())),
             url,
         })),
         (Location::Pattern { .. }, None) => {
             Err(Denial::new(Rule::Name, "this name stands for a pattern of URLs; ask for a camera by its `url`"))
         }
     }
+}
+
+/// Decides anew about a stream that runs already. `pattern_url` is that of [`AllowedSource::pattern_url`], or empty.
+pub(crate) fn readmit(catalog: &Catalog, key: &StreamKey, pattern_url: &str) -> Result<Decision, Denial> {
+    let selector = match pattern_url {
+        "" => Selector::Name(key.source.clone()),
+        url => Selector::Url(url.to_owned()),
+    };
+    let decision = decide(catalog, Dialect::Video, &Target { selector, profile: Some(key.profile.clone()) })?;
+    let (Decision::Allowed(allowed) | Decision::Resolve(Unresolved { allowed, .. })) = &decision;
+    if allowed.key != *key {
+        return Err(Denial::new(Rule::Name, "this URL belongs to another entry of the allowlist now"));
+    }
+    Ok(decision)
 }
 
 /// Name of the source that `selector` means, as streams and workers know it; the rest of the rules do not matter for

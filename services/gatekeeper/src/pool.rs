@@ -9,7 +9,7 @@ mod discovery;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use cost::Costs;
 pub(crate) use discovery::{CONDITION as DISCOVERY, Discovery};
@@ -22,13 +22,17 @@ use tonic::transport::ClientTlsConfig;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::metrics::Metrics;
-use crate::placement::{MemberId, Worker};
+use crate::placement::{Job, MemberId, Worker};
+use crate::stream::StreamKey;
 use crate::worker::{AddressError, Client, Update};
 
 const RETRY_MIN: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(2);
-/// A worker reports at least once a second. One that still answers keepalives but reports nothing is stuck.
-const SILENCE: Duration = Duration::from_secs(5);
+/// A worker reports at least once a second. One that misses two is taken for lost, be it stuck, or its machine without
+/// power: pictures stand until its streams are elsewhere. Should it live, it yields to who has them.
+const SILENCE: Duration = Duration::from_millis(2500);
+/// For how long it is known what a lost worker ran. Viewers that nobody served for so long have asked again by themselves.
+const MEMORY: Duration = Duration::from_mins(1);
 
 /// The workers. Clones share them.
 #[derive(Debug, Clone)]
@@ -41,6 +45,15 @@ struct Shared {
     token: CancellationToken,
     tasks: TaskTracker,
     members: Mutex<BTreeMap<MemberId, Member>>,
+    lost: Mutex<BTreeMap<MemberId, Lost>>,
+    changes: watch::Sender<()>,
+}
+
+/// What a worker ran when it was last heard of.
+#[derive(Debug)]
+struct Lost {
+    jobs: HashMap<StreamKey, Arc<Job>>,
+    since: Instant,
 }
 
 /// A worker that belongs to the pool, ready or not.
@@ -58,8 +71,8 @@ struct Member {
 impl Pool {
     /// An empty pool, whose tasks end with `token`.
     pub(crate) fn new(tls: Option<ClientTlsConfig>, metrics: Metrics, token: CancellationToken) -> Self {
-        let members = Mutex::default();
-        Self(Arc::new(Shared { tls, metrics, token, tasks: TaskTracker::new(), members }))
+        let (members, lost, changes) = Default::default();
+        Self(Arc::new(Shared { tls, metrics, token, tasks: TaskTracker::new(), members, lost, changes }))
     }
 
     /// Makes these addresses the pool: watches the new ones, forgets those that are gone.
@@ -86,6 +99,9 @@ impl Pool {
             let stays = wanted.contains(id.as_ref());
             if !stays {
                 member.token.cancel();
+                if let Some(worker) = member.view.borrow().as_ref() {
+                    self.lose(id, &worker.jobs);
+                }
             }
             stays
         });
@@ -118,6 +134,38 @@ impl Pool {
         members.get(id).map(|member| member.client.clone())
     }
 
+    /// Streams of workers that were lost, with who watched them.
+    pub(crate) fn lost(&self) -> Vec<(MemberId, StreamKey, Arc<Job>)> {
+        let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.retain(|_, worker| worker.since.elapsed() < MEMORY && !worker.jobs.is_empty());
+        let jobs = lost.iter().flat_map(|(id, worker)| worker.jobs.iter().map(move |(key, job)| (id, key, job)));
+        jobs.map(|(id, key, job)| (id.clone(), key.clone(), job.clone())).collect()
+    }
+
+    /// Nobody serves these viewers of a stream that `id` ran.
+    pub(crate) fn lose(&self, id: &MemberId, jobs: &HashMap<StreamKey, Arc<Job>>) {
+        let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = lost.entry(id.clone()).or_insert_with(|| Lost { jobs: HashMap::new(), since: Instant::now() });
+        entry.since = Instant::now();
+        let watched = jobs.iter().filter(|(_, job)| !job.viewers.is_empty());
+        entry.jobs.extend(watched.map(|(key, job)| (key.clone(), job.clone())));
+        drop(lost);
+        self.0.changes.send_replace(());
+    }
+
+    /// The viewers of a stream that `id` ran are served, or need not be.
+    pub(crate) fn settle(&self, id: &MemberId, key: &StreamKey) {
+        let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(worker) = lost.get_mut(id) {
+            worker.jobs.remove(key);
+        }
+    }
+
+    /// Tells that a worker came, went, or reported.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
+    }
+
     fn count(&self) {
         let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut ready, mut draining, mut lost) = (0, 0, 0);
@@ -130,6 +178,7 @@ impl Pool {
         }
         drop(members);
         self.0.metrics.workers(ready, draining, lost);
+        self.0.changes.send_replace(());
     }
 }
 
@@ -148,7 +197,11 @@ impl Watching {
         let mut told = String::new();
         loop {
             let why = self.run_once(&mut backoff).await;
-            let was_ready = self.view.send_replace(None).is_some();
+            let before = self.view.send_replace(None);
+            let was_ready = before.is_some();
+            if let Some(worker) = before {
+                self.pool.lose(&self.id, &worker.jobs);
+            }
             self.heard.send_replace(true);
             self.pool.count();
             // A worker that stays away is told of once, not every other second.
@@ -188,6 +241,10 @@ impl Watching {
         if before.is_none() {
             backoff.reset();
             info!(id = %self.id, name = worker.name, slots = worker.slots_total, "worker ready");
+            // What it still runs was not lost; a process that was started anew runs nothing.
+            for key in worker.jobs.keys() {
+                self.pool.settle(&self.id, key);
+            }
         }
         let draining = before.is_some_and(|before| before.draining);
         if worker.draining != draining {
@@ -202,7 +259,6 @@ impl Watching {
 fn merge(worker: &mut Worker, update: Update) {
     if update.snapshot {
         worker.jobs = HashMap::new();
-        worker.health = HashMap::new();
     }
     if let Some(load) = update.load {
         worker.name = load.name;
@@ -210,20 +266,17 @@ fn merge(worker: &mut Worker, update: Update) {
         worker.slots_used = load.slots_used;
         worker.draining = load.draining;
     }
-    for (key, viewers) in update.jobs {
-        worker.jobs.insert(key, viewers.into_iter().collect());
+    for (key, job) in update.jobs {
+        worker.jobs.insert(key, Arc::new(job));
     }
-    worker.health.extend(update.health);
     for key in &update.ended {
         worker.jobs.remove(key);
-        worker.health.remove(key);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::StreamKey;
     use crate::worker::Load;
 
     fn key(source: &str) -> StreamKey {
@@ -234,7 +287,7 @@ mod tests {
     fn a_snapshot_replaces_and_changes_add_up() {
         let mut worker = Worker::default();
         let load = |used| Some(Load { name: "t0".to_owned(), slots_total: 4, slots_used: used, draining: false });
-        let jobs = |names: &[&str]| names.iter().map(|name| (key(name), vec![format!("video_{name}")])).collect();
+        let jobs = |names: &[&str]| names.iter().map(|name| (key(name), Job::default())).collect();
         merge(&mut worker, Update { snapshot: true, load: load(1), jobs: jobs(&["a"]), ..Update::default() });
         merge(&mut worker, Update { jobs: jobs(&["b"]), load: load(2), ..Update::default() });
         assert_eq!((worker.jobs.len(), worker.slots_used), (2, 2));

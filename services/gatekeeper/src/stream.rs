@@ -61,7 +61,7 @@ pub(crate) enum Dialect {
 }
 
 /// A viewer as the worker is told of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Viewer {
     /// Topic of the viewer's own; identifies it.
     pub(crate) reply_topic: String,
@@ -73,6 +73,17 @@ pub(crate) struct Viewer {
     pub(crate) session: String,
     /// It takes no audio in its catch-up.
     pub(crate) video_only: bool,
+}
+
+/// Where a stream's numbering stands, so that another worker can go on from there; only handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Continuation {
+    /// Last generation.
+    pub(crate) generation: u64,
+    /// Last `mfhd.sequence_number` of any track.
+    pub(crate) sequence_number: u32,
+    /// End of the timeline, in units of 1/90000 s.
+    pub(crate) decode_time: u64,
 }
 
 /// Tracks of a running stream.

@@ -3,7 +3,7 @@
 //! Domain words go in, domain words come out. It retries nothing: whom to ask next is the handler's business, and
 //! watching again the pool's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
 use proto::v1::{self, transcoder_service_client::TranscoderServiceClient};
@@ -12,10 +12,13 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code as GrpcCode, Status};
 use tonic_types::StatusExt;
 
+use crate::placement::Job;
 use crate::policy::AllowedSource;
 use crate::refusal::{Code, Refusal};
 use crate::sources::Login;
-use crate::stream::{self, AudioTrack, Delivery, Dialect, Health, Media, StreamKey, Transcode, VideoTrack, Viewer};
+use crate::stream::{
+    self, AudioTrack, Continuation, Delivery, Dialect, Health, Media, StreamKey, Transcode, VideoTrack, Viewer,
+};
 
 /// Together with [`KEEPALIVE_TIMEOUT`] below 5 s: so long may a worker be dead without our noticing.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
@@ -23,6 +26,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A worker answers a play as soon as it has admitted the viewer, and a stop at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A camera that does not show a keyframe within this does not on the other worker either.
+const ADOPT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How to prove who we are to workers, and whom to believe. `name` is what their certificates are for; `None`: what we
 /// dial.
@@ -68,6 +74,8 @@ pub(crate) enum Stop {
     ClientDialect(String),
     /// All viewers of this source, because it is no longer allowed.
     NotAllowed(String),
+    /// All viewers of this stream, because another worker has it; they notice nothing.
+    Moved(StreamKey),
 }
 
 /// Why a worker did not do it.
@@ -92,10 +100,8 @@ pub(crate) struct Update {
     pub(crate) snapshot: bool,
     /// Its load, if changed.
     pub(crate) load: Option<Load>,
-    /// Streams that are new or changed, with the reply topics of who watches.
-    pub(crate) jobs: Vec<(StreamKey, Vec<String>)>,
-    /// How these do.
-    pub(crate) health: Vec<(StreamKey, Health)>,
+    /// Streams that are new or changed.
+    pub(crate) jobs: Vec<(StreamKey, Job)>,
     /// Streams that ended.
     pub(crate) ended: Vec<StreamKey>,
 }
@@ -161,26 +167,33 @@ impl Client {
     async fn admit(&self, start: &Start<'_>, viewer: &Viewer, refresh_only: bool) -> Result<(), Failure> {
         let request = v1::PlayRequest {
             stream: Some(spec(start)),
-            viewer: Some(v1::Viewer {
-                reply_topic: viewer.reply_topic.clone(),
-                delivery: match viewer.delivery {
-                    Delivery::Reply => v1::Delivery::Reply,
-                    Delivery::Live => v1::Delivery::Live,
-                }
-                .into(),
-                dialect: match viewer.dialect {
-                    Dialect::Video => v1::Dialect::Video,
-                    Dialect::Client => v1::Dialect::Client,
-                }
-                .into(),
-                session: viewer.session.clone(),
-                video_only: viewer.video_only,
-            }),
+            viewer: Some(to_wire(viewer)),
             refresh_only,
             max_viewers: start.source.max_viewers().unwrap_or(0),
         };
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.0.clone().play(request)).await;
         answer.map_err(|_| Failure::Unavailable)?.map(drop).map_err(|status| failure(&status))
+    }
+
+    /// Hands a stream over with its viewers; answers once its first keyframe is out. `stood` is where it was, and when.
+    pub(crate) async fn adopt(
+        &self,
+        start: &Start<'_>,
+        viewers: &[Viewer],
+        stood: Option<(Continuation, Instant)>,
+    ) -> Result<(), Failure> {
+        let request = v1::AdoptRequest {
+            stream: Some(spec(start)),
+            viewers: viewers.iter().map(to_wire).collect(),
+            after: stood.map(|(continuation, _)| v1::Continuation {
+                generation: continuation.generation,
+                sequence_number: continuation.sequence_number,
+                decode_time: continuation.decode_time,
+            }),
+            age: stood.and_then(|(_, heard)| prost_types::Duration::try_from(heard.elapsed()).ok()),
+        };
+        let answer = tokio::time::timeout(ADOPT_TIMEOUT, self.0.clone().adopt(request)).await;
+        answer.map_err(|_| Failure::Final(too_slow()))?.map(drop).map_err(|status| failure(&status))
     }
 
     /// Removes viewers and says how many.
@@ -191,6 +204,7 @@ impl Client {
                 (v1::stop_request::Target::ClientDialectSource(source), v1::ErrorCode::Unspecified)
             }
             Stop::NotAllowed(source) => (v1::stop_request::Target::Source(source), v1::ErrorCode::NotAllowed),
+            Stop::Moved(key) => (v1::stop_request::Target::Stream(from_key(&key)), v1::ErrorCode::Draining),
         };
         let request = v1::StopRequest { target: Some(target), reason: reason.into() };
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.0.clone().stop(request)).await;
@@ -213,7 +227,7 @@ fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
 fn spec(start: &Start<'_>) -> v1::StreamSpec {
     let source = start.source;
     v1::StreamSpec {
-        key: Some(v1::StreamKey { source: source.key().source.clone(), profile: source.key().profile.clone() }),
+        key: Some(from_key(source.key())),
         url: source.url().to_owned(),
         credentials: start.login.map(|login| v1::Credentials {
             username: login.username.expose_secret().to_owned(),
@@ -221,6 +235,59 @@ fn spec(start: &Start<'_>) -> v1::StreamSpec {
         }),
         transcode: source.transcode().map(transcode),
         live_topic: start.live_topic.to_owned(),
+        pattern_url: source.pattern_url().unwrap_or_default().to_owned(),
+    }
+}
+
+fn from_key(key: &StreamKey) -> v1::StreamKey {
+    v1::StreamKey { source: key.source.clone(), profile: key.profile.clone() }
+}
+
+fn to_wire(viewer: &Viewer) -> v1::Viewer {
+    let delivery = match viewer.delivery {
+        Delivery::Reply => v1::Delivery::Reply,
+        Delivery::Live => v1::Delivery::Live,
+    };
+    let dialect = match viewer.dialect {
+        Dialect::Video => v1::Dialect::Video,
+        Dialect::Client => v1::Dialect::Client,
+    };
+    v1::Viewer {
+        reply_topic: viewer.reply_topic.clone(),
+        delivery: delivery.into(),
+        dialect: dialect.into(),
+        session: viewer.session.clone(),
+        video_only: viewer.video_only,
+    }
+}
+
+/// `None`: it says nothing that we could hand on.
+fn from_wire(viewer: v1::Viewer) -> Option<Viewer> {
+    let delivery = match viewer.delivery() {
+        v1::Delivery::Reply => Delivery::Reply,
+        v1::Delivery::Live => Delivery::Live,
+        v1::Delivery::Unspecified => return None,
+    };
+    let dialect = match viewer.dialect() {
+        v1::Dialect::Client => Dialect::Client,
+        v1::Dialect::Video | v1::Dialect::Unspecified => Dialect::Video,
+    };
+    let v1::Viewer { reply_topic, session, video_only, .. } = viewer;
+    Some(Viewer { reply_topic, delivery, dialect, session, video_only })
+}
+
+fn job(job: v1::Job) -> Job {
+    let heard = Instant::now();
+    let stood = job.continuation.map(|at| Continuation {
+        generation: at.generation,
+        sequence_number: at.sequence_number,
+        decode_time: at.decode_time,
+    });
+    Job {
+        health: health(&job),
+        viewers: job.viewers.into_iter().filter_map(from_wire).collect(),
+        pattern_url: job.pattern_url,
+        stood: stood.map(|stood| (stood, heard)),
     }
 }
 
@@ -260,14 +327,10 @@ fn update(response: v1::WatchResponse) -> Update {
             slots_used: worker.slots_used,
             draining: worker.draining,
         }),
-        health: response.jobs.iter().filter_map(|job| Some((key(job.key.clone()?), health(job)))).collect(),
         jobs: response
             .jobs
             .into_iter()
-            .filter_map(|job| {
-                let viewers = job.viewers.into_iter().map(|viewer| viewer.reply_topic).collect();
-                job.key.map(|stream| (key(stream), viewers))
-            })
+            .filter_map(|mut news| news.key.take().map(|stream| (key(stream), job(news))))
             .collect(),
         ended: response.ended.into_iter().map(key).collect(),
     }

@@ -7,6 +7,7 @@ mod catalog;
 mod describing;
 mod leaving;
 mod live;
+mod moving;
 mod page;
 mod placement;
 mod recovery;

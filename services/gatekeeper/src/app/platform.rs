@@ -108,6 +108,11 @@ impl Platform {
         Ok(())
     }
 
+    /// Whether this replica leads, once [`Self::lead`] was called.
+    pub(super) fn leader(&self) -> watch::Receiver<bool> {
+        self.leader.clone()
+    }
+
     /// Begins to write what this replica, if it leads, tells the API.
     pub(super) fn tell(&mut self, args: &Args, pool: &Pool, judged: watch::Receiver<Judged>) {
         let Some(cluster) = self.cluster.clone() else { return };

@@ -83,7 +83,7 @@ impl Desk {
     /// Removes the viewer on `reply_topic` wherever it may be.
     pub(super) async fn stop(&self, reply_topic: &str) {
         let recent = self.recent().take_viewer(reply_topic, Instant::now());
-        let has = |worker: &Worker| worker.jobs.values().any(|viewers| viewers.contains(reply_topic));
+        let has = |worker: &Worker| worker.serves(reply_topic);
         self.stop_where(Stop::Viewer(reply_topic.to_owned()), has, recent).await;
     }
 
@@ -197,7 +197,8 @@ impl Desk {
         Err(Refusal::no_capacity(text, retry_after.unwrap_or(RETRY)))
     }
 
-    fn plan(&self, key: &StreamKey, workers: &[(MemberId, Arc<Worker>)]) -> Plan {
+    /// Whom to ask about `key`, in which order.
+    pub(crate) fn plan(&self, key: &StreamKey, workers: &[(MemberId, Arc<Worker>)]) -> Plan {
         let recent = self.recent().streams(Instant::now());
         placement::plan(key, workers, &recent)
     }
@@ -213,7 +214,8 @@ impl Desk {
         plan
     }
 
-    fn recent(&self) -> MutexGuard<'_, Recent> {
+    /// What was placed in the last moments.
+    pub(crate) fn recent(&self) -> MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -158,7 +158,8 @@ fn describe(
         .collect();
     // What comes first speaks for the source: as the camera sends it rather than transcoded, and always the same.
     streams.sort_by_key(|(key, worker)| (key.profile != SOURCE_PROFILE, *key, worker.name.as_str()));
-    let health: Vec<&Health> = streams.iter().filter_map(|(key, worker)| worker.health.get(*key)).collect();
+    let health: Vec<&Health> =
+        streams.iter().filter_map(|(key, worker)| worker.jobs.get(*key)).map(|job| &job.health).collect();
     let media = health.iter().find_map(|health| health.media.as_ref());
     let mut workers: Vec<&str> = streams.iter().map(|(_, worker)| worker.name.as_str()).collect();
     workers.sort_unstable();
@@ -206,7 +207,7 @@ fn describe(
         viewers: streams
             .iter()
             .filter_map(|(key, worker)| worker.jobs.get(*key))
-            .map(|viewers| viewers.len() as i32)
+            .map(|job| job.viewers.len() as i32)
             .sum(),
         worker: (!workers.is_empty()).then(|| workers.join(",")),
         last_error,

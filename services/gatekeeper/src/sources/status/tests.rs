@@ -1,9 +1,8 @@
 //! What a status says.
 
-use std::collections::HashSet;
-
 use super::*;
-use crate::stream::{Media, VideoTrack};
+use crate::placement::Job;
+use crate::stream::{Delivery, Dialect, Media, VideoTrack, Viewer};
 
 fn object(generation: i64) -> VideoSource {
     let spec = serde_json::from_value(json!({"url": "rtsp://h/a"})).expect("a spec");
@@ -19,13 +18,15 @@ fn at(second: i64) -> Timestamp {
 /// A worker that runs `stream` with this many viewers.
 fn runs(worker: &str, stream: &str, profile: &str, viewers: usize, health: Health) -> (MemberId, Arc<Worker>) {
     let key = StreamKey { source: stream.to_owned(), profile: profile.to_owned() };
-    let topics: HashSet<String> = (0..viewers).map(|nth| format!("video_{nth}")).collect();
-    let worker = Worker {
-        name: worker.to_owned(),
-        jobs: [(key.clone(), topics)].into(),
-        health: [(key, health)].into(),
-        ..Worker::default()
+    let viewer = |nth| Viewer {
+        reply_topic: format!("video_{nth}"),
+        delivery: Delivery::Live,
+        dialect: Dialect::Video,
+        session: String::new(),
+        video_only: false,
     };
+    let job = Job { viewers: (0..viewers).map(viewer).collect(), health, ..Job::default() };
+    let worker = Worker { name: worker.to_owned(), jobs: [(key, Arc::new(job))].into(), ..Worker::default() };
     (worker.name.as_str().into(), Arc::new(worker))
 }
 

@@ -1,0 +1,280 @@
+//! Takes streams from workers that are lost or on their way out to others, with their viewers, who notice little or nothing.
+//!
+//! One replica leads and does it; the others only watch, and know all that is needed to go on from there. A draining
+//! worker's streams are moved make-before-break: the new worker's first keyframe is out before the old one is told to let
+//! go. A camera that does not serve two at a time refuses the new worker; then the old one lets go first, and that is
+//! remembered. The streams of a lost worker are started elsewhere where its numbering stood. Should it be alive after all,
+//! it hears by the broker that it was replaced (see the transcoder's `fence`).
+//!
+//! What is to be done is found anew from the view each time ([`plan`]); nothing is kept that a new leader would miss.
+
+mod plan;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use runtime::backoff::Backoff;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use self::plan::{Cause, Task, plan};
+use crate::handler::Desk;
+use crate::metrics::Move;
+use crate::placement::{Job, MemberId};
+use crate::policy::AllowedSource;
+use crate::refusal::{Code, Refusal};
+use crate::sources::Login;
+use crate::stream::StreamKey;
+use crate::worker::{Client, Failure, Start, Stop};
+
+/// Moves under way at once: a lost worker's streams are back soon, and nobody's processors choke on their starts.
+const CONCURRENT: usize = 16;
+/// Looks again although nothing changed: a stream that could not be moved may be now.
+const LOOK: Duration = Duration::from_millis(500);
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// A camera that serves one at a time takes this many tries until it has noticed that the last one left.
+const RETAKES: usize = 8;
+const RETAKE_MIN: Duration = Duration::from_millis(100);
+const RETAKE_MAX: Duration = Duration::from_secs(1);
+/// Cameras of which it is remembered that they serve one at a time. Beyond that they are found out anew.
+const REMEMBERED: usize = 4096;
+
+/// Rebalances while `leads` says so, until `token` is cancelled and what is under way is done.
+pub(crate) async fn run(desk: Arc<Desk>, mut leads: watch::Receiver<bool>, token: CancellationToken) {
+    let mover = Arc::new(Mover { desk, single: Mutex::default() });
+    let mut changes = mover.desk.parts.pool.changes();
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut under_way = UnderWay::default();
+    loop {
+        tokio::select! {
+            () = token.cancelled() => break,
+            _ = look.tick() => {}
+            Ok(()) = changes.changed() => {}
+            Ok(()) = leads.changed() => {}
+            Some(done) = under_way.tasks.join_next() => under_way.done(done),
+        }
+        if *leads.borrow_and_update() {
+            under_way.start(&mover);
+        }
+    }
+    while let Some(done) = under_way.tasks.join_next().await {
+        under_way.done(done);
+    }
+}
+
+#[derive(Default)]
+struct UnderWay {
+    tasks: JoinSet<(StreamKey, bool)>,
+    streams: HashSet<StreamKey>,
+    /// Streams that could not be moved, and when to try again.
+    later: HashMap<StreamKey, (Backoff, Instant)>,
+}
+
+impl UnderWay {
+    fn start(&mut self, mover: &Arc<Mover>) {
+        let pool = &mover.desk.parts.pool;
+        let tasks = plan(&pool.view(), &pool.lost());
+        let now = Instant::now();
+        self.later.retain(|key, (_, at)| *at > now || tasks.iter().any(|task| task.key == *key));
+        for task in tasks {
+            let waits = self.later.get(&task.key).is_some_and(|(_, at)| *at > now);
+            if waits || self.streams.contains(&task.key) {
+                continue;
+            }
+            if self.streams.len() >= CONCURRENT {
+                return;
+            }
+            self.streams.insert(task.key.clone());
+            let span = info_span!("move", stream = %task.key, cause = task.cause.as_str(), from = %task.from);
+            let mover = mover.clone();
+            self.tasks.spawn(
+                async move {
+                    let done = mover.carry_out(&task).await;
+                    (task.key, done)
+                }
+                .instrument(span),
+            );
+        }
+    }
+
+    fn done(&mut self, done: Result<(StreamKey, bool), tokio::task::JoinError>) {
+        let (key, moved) = match done {
+            Ok(done) => done,
+            Err(failure) => {
+                tracing::error!(%failure, "a move failed; please report this defect");
+                // Which one it was is not known; the view says what is left to do.
+                self.streams.clear();
+                return;
+            }
+        };
+        self.streams.remove(&key);
+        if moved {
+            self.later.remove(&key);
+        } else {
+            let (backoff, at) =
+                self.later.entry(key).or_insert_with(|| (Backoff::new(RETRY_MIN, RETRY_MAX), Instant::now()));
+            *at = Instant::now() + backoff.next_delay();
+        }
+    }
+}
+
+/// Carries tasks out.
+struct Mover {
+    desk: Arc<Desk>,
+    /// Sources whose cameras serve one at a time.
+    single: Mutex<HashSet<String>>,
+}
+
+impl Mover {
+    /// True: nothing is left to do about it.
+    async fn carry_out(&self, task: &Task) -> bool {
+        let since = Instant::now();
+        let outcome = self.attempt(task).await;
+        self.desk.parts.metrics.moved(task.cause.as_str(), outcome, since);
+        matches!(outcome, Move::Done | Move::Refused)
+    }
+
+    async fn attempt(&self, task: &Task) -> Move {
+        let pool = &self.desk.parts.pool;
+        if task.job.viewers.is_empty() {
+            pool.settle(&task.from, &task.key);
+            return Move::Done;
+        }
+        let source = match self.desk.readmit(&task.key, &task.job.pattern_url).await {
+            Ok(source) => source,
+            Err(refusal) if refusal.code == Code::NotAllowed => {
+                info!("not allowed any more");
+                pool.settle(&task.from, &task.key);
+                self.let_go(&task.from, Stop::NotAllowed(task.key.source.clone())).await;
+                return Move::Refused;
+            }
+            Err(refusal) => return failed(&refusal),
+        };
+        let login = match self.desk.login(&source).await {
+            Ok(login) => login,
+            Err(refusal) => return failed(&refusal),
+        };
+        let transfer = Transfer { source: &source, login: login.as_ref(), job: &task.job };
+        match task.cause {
+            Cause::Lost => match self.place(&transfer, None).await {
+                Ok(to) => {
+                    pool.settle(&task.from, &task.key);
+                    info!(%to, viewers = task.job.viewers.len(), "adopted");
+                    Move::Done
+                }
+                Err(refusal) => failed(&refusal),
+            },
+            Cause::Draining if self.is_single(&task.key) => self.break_before_make(task, &transfer).await,
+            Cause::Draining => match self.place(&transfer, Some(&task.from)).await {
+                Ok(to) => {
+                    self.let_go(&task.from, Stop::Moved(task.key.clone())).await;
+                    info!(%to, viewers = task.job.viewers.len(), "moved");
+                    Move::Done
+                }
+                // The camera plays where it is and does not elsewhere.
+                Err(refusal) if is_the_cameras(refusal.code) && task.job.health.failure.is_none() => {
+                    info!(code = refusal.code.as_str(), "the camera refuses a second connection");
+                    self.break_before_make(task, &transfer).await
+                }
+                Err(refusal) => failed(&refusal),
+            },
+        }
+    }
+
+    /// The old worker lets go before the new one begins. From then on the stream is like a lost worker's.
+    async fn break_before_make(&self, task: &Task, transfer: &Transfer<'_>) -> Move {
+        let pool = &self.desk.parts.pool;
+        self.let_go(&task.from, Stop::Moved(task.key.clone())).await;
+        pool.lose(&task.from, &HashMap::from([(task.key.clone(), task.job.clone())]));
+        let mut pause = Backoff::new(RETAKE_MIN, RETAKE_MAX);
+        for _ in 0..RETAKES {
+            match self.place(transfer, Some(&task.from)).await {
+                Ok(to) => {
+                    pool.settle(&task.from, &task.key);
+                    self.remember_single(&task.key);
+                    info!(%to, viewers = task.job.viewers.len(), "moved after a break");
+                    return Move::Done;
+                }
+                Err(refusal) => debug!(code = refusal.code.as_str(), "not yet"),
+            }
+            tokio::time::sleep(pause.next_delay()).await;
+        }
+        warn!("nobody could take the stream over yet");
+        Move::Failed
+    }
+
+    /// Tries the candidates in order until one has a keyframe out.
+    async fn place(&self, transfer: &Transfer<'_>, from: Option<&MemberId>) -> Result<MemberId, Refusal> {
+        let (desk, key) = (&self.desk, transfer.source.key());
+        let live_topic = desk.parts.topics.live(key);
+        let start = Start { source: transfer.source, login: transfer.login, live_topic: &live_topic };
+        let mut workers = desk.parts.pool.view();
+        workers.retain(|(member, worker)| !worker.draining && Some(member) != from);
+        for to in desk.plan(key, &workers).order {
+            let Some(client) = desk.parts.pool.client(&to) else { continue };
+            desk.recent().placed(key.clone(), to.clone(), Instant::now());
+            let job = transfer.job;
+            let failure = match client.adopt(&start, &job.viewers, job.stood).await {
+                Ok(()) => {
+                    let now = Instant::now();
+                    let mut recent = desk.recent();
+                    recent.placed(key.clone(), to.clone(), now);
+                    for viewer in &job.viewers {
+                        recent.viewer(&viewer.reply_topic, to.clone(), now);
+                    }
+                    return Ok(to);
+                }
+                Err(failure) => failure,
+            };
+            desk.recent().refused(key, &to);
+            debug!(worker = %to, ?failure, "not taken over");
+            if let Failure::Final(refusal) = failure {
+                return Err(refusal);
+            }
+        }
+        Err(Refusal::new(Code::NoCapacity, "no transcoder has room for it"))
+    }
+
+    async fn let_go(&self, from: &MemberId, stop: Stop) {
+        let client: Option<Client> = self.desk.parts.pool.client(from);
+        let Some(client) = client else { return };
+        if let Err(failure) = client.stop(stop).await {
+            debug!(?failure, "the old worker does not answer");
+        }
+    }
+
+    fn is_single(&self, key: &StreamKey) -> bool {
+        self.single.lock().unwrap_or_else(PoisonError::into_inner).contains(&key.source)
+    }
+
+    fn remember_single(&self, key: &StreamKey) {
+        let mut single = self.single.lock().unwrap_or_else(PoisonError::into_inner);
+        if single.len() >= REMEMBERED {
+            single.clear();
+        }
+        single.insert(key.source.clone());
+    }
+}
+
+/// What is handed over.
+struct Transfer<'a> {
+    source: &'a AllowedSource,
+    login: Option<&'a Login>,
+    job: &'a Job,
+}
+
+/// Whether it is the camera that does not want to.
+fn is_the_cameras(code: Code) -> bool {
+    matches!(code, Code::SourceUnreachable | Code::SourceUnauthorized)
+}
+
+fn failed(refusal: &Refusal) -> Move {
+    warn!(code = refusal.code.as_str(), why = refusal.text, "not moved yet");
+    Move::Failed
+}

@@ -1,0 +1,134 @@
+//! What has to be moved, as the view stands. Pure.
+
+use std::sync::Arc;
+
+use crate::placement::{Job, MemberId, Worker};
+use crate::stream::StreamKey;
+
+/// Why a stream has to be moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    /// Its worker is gone: nothing is seen until it runs elsewhere.
+    Lost,
+    /// Its worker is on its way out.
+    Draining,
+}
+
+impl Cause {
+    /// As metrics and logs spell it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// A stream that has to be moved.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Task {
+    /// Which.
+    pub(super) key: StreamKey,
+    /// Why.
+    pub(super) cause: Cause,
+    /// Where it ran, or runs.
+    pub(super) from: MemberId,
+    /// The stream, with the viewers that have to be served elsewhere: perhaps none.
+    pub(super) job: Arc<Job>,
+}
+
+/// What has to be moved, the most urgent first: who sees nothing before who still sees something, and of those the
+/// stream that most watch.
+pub(super) fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, StreamKey, Arc<Job>)]) -> Vec<Task> {
+    let lost = lost.iter().map(|(from, key, job)| Task {
+        key: key.clone(),
+        cause: Cause::Lost,
+        from: from.clone(),
+        job: unserved(job, ready),
+    });
+    let draining = ready.iter().filter(|(_, worker)| worker.draining).flat_map(|(from, worker)| {
+        let watched = worker.jobs.iter().filter(|(_, job)| !job.viewers.is_empty());
+        watched.map(|(key, job)| Task {
+            key: key.clone(),
+            cause: Cause::Draining,
+            from: from.clone(),
+            job: job.clone(),
+        })
+    });
+    let mut tasks: Vec<_> = lost.chain(draining).collect();
+    tasks.sort_by(|a, b| {
+        let rank = |task: &Task| (task.cause, std::cmp::Reverse(task.job.viewers.len()));
+        rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key))
+    });
+    tasks
+}
+
+/// Without the viewers that asked again, of whom some worker knows by now.
+fn unserved(job: &Arc<Job>, ready: &[(MemberId, Arc<Worker>)]) -> Arc<Job> {
+    let is_served = |topic: &str| ready.iter().any(|(_, worker)| worker.serves(topic));
+    if !job.viewers.iter().any(|viewer| is_served(&viewer.reply_topic)) {
+        return job.clone();
+    }
+    let mut job = Job::clone(job);
+    job.viewers.retain(|viewer| !is_served(&viewer.reply_topic));
+    Arc::new(job)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::{Delivery, Dialect, Viewer};
+
+    fn key(source: &str) -> StreamKey {
+        StreamKey { source: source.to_owned(), profile: "source".to_owned() }
+    }
+
+    fn job(viewers: &[&str]) -> Arc<Job> {
+        let viewer = |topic: &&str| Viewer {
+            reply_topic: (*topic).to_owned(),
+            delivery: Delivery::Live,
+            dialect: Dialect::Video,
+            session: String::new(),
+            video_only: false,
+        };
+        Arc::new(Job { viewers: viewers.iter().map(viewer).collect(), ..Job::default() })
+    }
+
+    fn worker(name: &str, draining: bool, jobs: &[(&str, &[&str])]) -> (MemberId, Arc<Worker>) {
+        let jobs = jobs.iter().map(|(source, viewers)| (key(source), job(viewers))).collect();
+        (name.into(), Arc::new(Worker { name: name.to_owned(), draining, jobs, ..Worker::default() }))
+    }
+
+    /// Stream, cause, worker and number of viewers of each task.
+    fn told(tasks: &[Task]) -> Vec<(&str, Cause, &str, usize)> {
+        tasks.iter().map(|task| (&*task.key.source, task.cause, &*task.from, task.job.viewers.len())).collect()
+    }
+
+    #[test]
+    fn a_pool_in_good_health_is_left_alone() {
+        assert_eq!(plan(&[worker("a", false, &[("x", &["v1"])]), worker("b", false, &[])], &[]), []);
+    }
+
+    #[test]
+    fn what_is_watched_on_a_draining_worker_moves_and_the_rest_ends_by_itself() {
+        let ready = [worker("a", true, &[("x", &["v1"]), ("idle", &[])]), worker("b", false, &[("y", &["v2"])])];
+        assert_eq!(told(&plan(&ready, &[])), [("x", Cause::Draining, "a", 1)]);
+    }
+
+    #[test]
+    fn who_sees_nothing_comes_first_and_then_the_stream_that_most_watch() {
+        let ready = [worker("a", true, &[("x", &["v1"]), ("y", &["v2", "v3"])])];
+        let lost = [("b".into(), key("z"), job(&["v4"]))];
+        let expected = [("z", Cause::Lost, "b", 1), ("y", Cause::Draining, "a", 2), ("x", Cause::Draining, "a", 1)];
+        assert_eq!(told(&plan(&ready, &lost)), expected);
+    }
+
+    #[test]
+    fn who_asked_again_by_itself_is_not_taken_over() {
+        let ready = [worker("a", false, &[("x", &["v1"]), ("y", &["v3"])])];
+        let lost = [("b".into(), key("x"), job(&["v1", "v2", "v3"])), ("b".into(), key("z"), job(&["v3"]))];
+        // v1 asked for the same stream, v3 for another: only v2 is without a picture.
+        let expected = [("x", Cause::Lost, "b", 1), ("z", Cause::Lost, "b", 0)];
+        assert_eq!(told(&plan(&ready, &lost)), expected);
+    }
+}
