@@ -71,6 +71,7 @@ topic write client/describe/#
 
 user transcoder
 topic write {{ $prefix }}/live/#
+topic read {{ $prefix }}/live/+/+/state
 topic write {{ $prefix }}/reply/#
 topic write +
 topic write +/status
