@@ -105,6 +105,31 @@ async fn after_a_restart_of_the_broker_it_is_connected_and_subscribed_again_and_
 }
 
 #[tokio::test]
+async fn a_subscription_lasts_as_long_as_somebody_holds_it_and_longer_than_a_connection() {
+    let port = free_port();
+    let mosquitto = Mosquitto::start(port);
+    let (publisher, mut events, _task) = broker::connect(mosquitto.options("dynamic", &[]), CancellationToken::new());
+    until(&mut events, |event| matches!(event, Event::Connected)).await;
+    let outcome = async |wanted: Outcome| {
+        let publish = async || publisher.publish(Publication::new("t/state", "x").at_least_once()).await;
+        timeout(BACKSTOP, async { while publish().await != Ok(wanted) {} }).await.expect("so it becomes");
+    };
+    let (one, another) = (publisher.subscribe("t/+"), publisher.subscribe("t/+"));
+    outcome(Outcome::Delivered).await;
+    drop(one);
+    outcome(Outcome::Delivered).await;
+
+    drop(mosquitto);
+    until(&mut events, |event| matches!(event, Event::Disconnected { .. })).await;
+    let _mosquitto = Mosquitto::start(port);
+    until(&mut events, |event| matches!(event, Event::Connected)).await;
+    outcome(Outcome::Delivered).await;
+
+    drop(another);
+    outcome(Outcome::NoMatchingSubscribers).await;
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_instead_of_growing() {
     let mosquitto = Mosquitto::start(free_port());
     let (publisher, mut events, _task) = broker::connect(mosquitto.options("full", &[]), CancellationToken::new());

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod broker;
+mod moving;
 mod placement;
 mod refusals;
 mod stopping;

@@ -22,8 +22,16 @@ use crate::world::within;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Call {
     Describe(String),
-    Play { source: String, reply_topic: String },
+    Play {
+        source: String,
+        reply_topic: String,
+    },
     Refresh(String),
+    /// Take this source over, with the viewers of these reply topics.
+    Adopt {
+        source: String,
+        reply_topics: Vec<String>,
+    },
     Stop(Target, i32),
 }
 
@@ -147,6 +155,13 @@ impl Worker {
         within(self.called.subscribe().wait_for(|calls| *calls >= count)).await.unwrap();
     }
 
+    /// Says that it is on its way out, as after SIGTERM.
+    #[allow(dead_code, reason = "other tests use it")]
+    pub(crate) fn drain(&self) {
+        self.set(Mood::Draining);
+        self.tell(v1::WatchResponse { worker: Some(self.load()), ..Default::default() });
+    }
+
     fn note(&self, call: Call) {
         self.state.lock().unwrap().calls.push(call);
         self.called.send_modify(|count| *count += 1);
@@ -174,7 +189,8 @@ impl Worker {
     fn load(&self) -> v1::Worker {
         let state = self.state.lock().unwrap();
         let slots_used = if state.reporting { state.jobs.len() as u32 } else { 0 };
-        v1::Worker { name: self.name.to_owned(), slots_total: state.slots, slots_used, ..Default::default() }
+        let draining = state.mood == Mood::Draining;
+        v1::Worker { name: self.name.to_owned(), slots_total: state.slots, slots_used, draining, ..Default::default() }
     }
 
     fn end(&self, source: &str) {
@@ -295,15 +311,27 @@ impl TranscoderService for Worker {
     async fn stop(&self, request: Request<v1::StopRequest>) -> Result<Response<v1::StopResponse>, Status> {
         let request = request.into_inner();
         let target = request.target.unwrap();
-        if let Target::Source(source) = &target {
-            self.end(source);
+        match &target {
+            Target::Source(source) => self.end(source),
+            Target::Stream(key) => self.end(&key.source),
+            _ => {}
         }
         self.note(Call::Stop(target, request.reason));
         Ok(Response::new(v1::StopResponse { stopped: 1 }))
     }
 
-    async fn adopt(&self, _: Request<v1::AdoptRequest>) -> Result<Response<v1::AdoptResponse>, Status> {
-        Err(Status::unimplemented("nobody adopts yet"))
+    async fn adopt(&self, request: Request<v1::AdoptRequest>) -> Result<Response<v1::AdoptResponse>, Status> {
+        let request = request.into_inner();
+        let spec = request.stream.unwrap();
+        self.note(Call::Adopt {
+            source: spec.key.clone().unwrap().source,
+            reply_topics: request.viewers.iter().map(|viewer| viewer.reply_topic.clone()).collect(),
+        });
+        self.state.lock().unwrap().specs.push(spec.clone());
+        for viewer in &request.viewers {
+            self.admit(&spec, Some(viewer), 0)?;
+        }
+        Ok(Response::new(v1::AdoptResponse { media: None }))
     }
 
     async fn watch(&self, _: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
