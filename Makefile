@@ -1,9 +1,9 @@
-# What "built", "checked" and "running" mean. Continuous integration calls `make test` and nothing else.
+# What "built", "checked" and "running" mean. Continuous integration calls `make test` and `make test-cluster`.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build images player demo test lint rust-lint player-lint browser-lint rust-test player-test browser-test test-chart clean
+.PHONY: help build images player demo test lint rust-lint player-lint browser-lint rust-test player-test browser-test test-chart test-cluster clean
 
 INSTALL := deploy/local/install.sh
 PLAYER := services/player
@@ -58,6 +58,12 @@ player-test: $(PLAYER)/node_modules/.package-lock.json ## Vitest
 browser-test: player $(BROWSER)/node_modules/.package-lock.json ## Chromium against the real parts
 	cargo build --locked --workspace --bins
 	cd $(BROWSER) && npm test
+
+# With KUBECONFIG it runs on that cluster, which has to find the images by itself; helm and kubectl are then the caller's.
+test-cluster: ## The chart on a real Kubernetes, which it brings up in namespaces of this machine and removes; or on that of KUBECONFIG
+	@$(INSTALL) cluster
+	$(MAKE) --no-print-directory build $(BROWSER)/node_modules/.package-lock.json
+	@deploy/cluster/test.sh
 
 test-chart: ## The Helm chart: lint, what it renders, what it refuses; builds helm and helm-unittest where they are missing
 	@helm/test.sh

@@ -257,7 +257,7 @@ class Camera:
         self.lock = threading.Lock()
         self.holder = None
         self.server = GstRtspServer.RTSPServer()
-        self.server.set_address("127.0.0.1")
+        self.server.set_address(options.address)
         self.server.set_service(str(options.port))
         self.server.connect("client-connected", self.on_client)
         self.credentials = None
@@ -353,8 +353,8 @@ class Camera:
         for number in (signal.SIGTERM, signal.SIGINT):
             GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, loop.quit)
         if not self.server.attach(None):
-            sys.exit(f"cannot bind 127.0.0.1:{self.options.port}")
-        say(f"listening rtsp=127.0.0.1:{self.server.get_bound_port()}")
+            sys.exit(f"cannot bind {self.options.address}:{self.options.port}")
+        say(f"listening rtsp={self.options.address}:{self.server.get_bound_port()}")
         loop.run()
 
 
@@ -372,6 +372,7 @@ def mount(text):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mounts", nargs="+", type=mount, metavar="NAME=KIND", help=f"KIND is one of {', '.join(KINDS)}")
+    parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="TCP port; 0 takes a free one (default: %(default)s)")
     parser.add_argument("--size", default="640x360", help="picture in pixels (default: %(default)s)")
     parser.add_argument("--fps", type=int, default=30, help="frames per second (default: %(default)s)")

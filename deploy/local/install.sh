@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that what `make demo`, `make build` or `make test` needs is there: install.sh demo|build|test
+# Makes sure that what `make demo`, `make build`, `make test` or `make test-cluster` needs is there:
+#   install.sh demo|build|test|cluster
 #
 # The one place that knows what is needed. It asks for capabilities (a command, a GStreamer element) rather than for
 # packages, so a mosquitto or ffmpeg of one's own will do. What is missing it installs with apt when it may, and else
@@ -9,9 +10,9 @@ set -euo pipefail
 
 what=${1:-}
 case $what in
-demo | build | test) ;;
+demo | build | test | cluster) ;;
 *)
-  echo "usage: $0 demo|build|test" >&2
+  echo "usage: $0 demo|build|test|cluster" >&2
   exit 2
   ;;
 esac
@@ -60,7 +61,7 @@ needs() { # command, package
 }
 
 needs cc build-essential
-if [ "$what" != build ]; then
+if [ "$what" = demo ] || [ "$what" = test ]; then
   needs mosquitto mosquitto
   needs ffmpeg ffmpeg
   needs setpriv util-linux
@@ -71,6 +72,23 @@ if [ "$what" = test ]; then
   needs mosquitto_sub mosquitto-clients
   needs chromium chromium
   needs script bsdutils
+fi
+if [ "$what" = cluster ]; then
+  needs chromium chromium
+  # A cluster of one's own needs nothing to run it, and no images.
+  if [ -z "${KUBECONFIG:-}" ]; then
+    needs containerd containerd
+    needs runc runc
+    [ -x /usr/lib/cni/bridge ] || missing+=(containernetworking-plugins)
+    needs iptables iptables
+    needs conntrack conntrack
+    needs ip iproute2
+    needs nsenter util-linux
+    needs openssl openssl
+    needs curl curl
+    needs buildah buildah
+    needs debootstrap debootstrap
+  fi
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
