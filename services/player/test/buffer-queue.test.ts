@@ -6,6 +6,11 @@ class Recorder implements Buffer {
   updating = false;
   readonly calls: string[] = [];
   quota = Infinity;
+  set timestampOffset(seconds: number) {
+    if (this.updating) throw new Error('InvalidStateError');
+    this.calls.push(`offset ${seconds}`);
+  }
+
   private readonly listeners = new Map<string, Set<() => void>>();
 
   appendBuffer(bytes: BufferSource): void {
@@ -73,15 +78,18 @@ test('what waits is appended in one append', () => {
   expect(buffer.calls).toEqual(['append 1', 'append 2,3']);
 });
 
-test('a change of type keeps its place among the appends', () => {
+test('a change of type or offset keeps its place among the appends', () => {
   append(1);
   append(2);
   queue.push({ kind: 'type', mime: 'video/mp4' });
   append(3);
   append(4);
+  queue.push({ kind: 'offset', seconds: 0.5 });
+  append(5);
   buffer.end();
   buffer.end();
-  expect(buffer.calls).toEqual(['append 1', 'append 2', 'type video/mp4', 'append 3,4']);
+  buffer.end();
+  expect(buffer.calls).toEqual(['append 1', 'append 2', 'type video/mp4', 'append 3,4', 'offset 0.5', 'append 5']);
 });
 
 test('tells of appends, not of removals', () => {

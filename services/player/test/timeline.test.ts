@@ -45,3 +45,19 @@ test('capture times are those of the frames as they are shown', () => {
   timeline.add('video', media({ decodeTime: 90_000, compositionOffset: 9000, ntp: [2_208_988_800 + 5, 0] }));
   expect(timeline.captures.of(1.1)).toBe(5000);
 });
+
+test('what a generation repeats is played at the edge, and what it leaves out stays a hole', () => {
+  const timeline = new Timeline(['video', 'audio']);
+  expect(timeline.join(media({ decodeTime: 90_000, sync: true }))).toBe(0);
+  for (const frame of [0, 1, 2]) timeline.add('video', media({ decodeTime: 90_000 + frame * 3000 }));
+  expect(timeline.edgeOf('video')).toBeCloseTo(1.1);
+
+  const repeated = media({ decodeTime: 93_000, sync: true });
+  expect(timeline.join(repeated)).toBeCloseTo(1.1 - 93_000 / 90_000);
+  timeline.add('video', repeated);
+  expect(timeline.keyframeTimes.at(-1)).toBeCloseTo(1.1);
+  timeline.add('audio', media({ track: 2, decodeTime: 48_000 }));
+  expect(timeline.edgeOf('audio')).toBeCloseTo(1 + 1.1 - 93_000 / 90_000 + 1024 / 48_000);
+
+  expect(timeline.join(media({ decodeTime: 2 * 90_000, sync: true }))).toBe(0);
+});

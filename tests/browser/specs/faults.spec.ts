@@ -63,6 +63,27 @@ for (const { tracks, query } of [
   });
 }
 
+for (const { tracks, query } of [
+  { tracks: 'picture', query: '' },
+  { tracks: 'picture and sound', query: '&muted=0' },
+]) {
+  test(`${tracks} do not stand when the transcoder hands them over to another`, async ({ page, startWorld }) => {
+    // At this rate both workers publish the same frame or two.
+    const world = await startWorld({ cameras: [{ ...LOBBY, size: '320x180', fps: 15 }], transcoders: [[], []] });
+    await watch(page, world, query);
+    const source = await pictureSource(page);
+    const { worker = '' } = await stats(page);
+
+    const seen = observe(page, 8);
+    await world.stop(worker);
+
+    expectSmooth(await seen, { fps: 15, decodedTwice: 30 });
+    expect((await seen).src).toBe(source);
+    expect((await stats(page)).worker).not.toBe(worker);
+    expect((await stats(page)).stalls, summary(await seen)).toBe(0);
+  });
+}
+
 test('a camera that is gone for 10 s is back on screen within 5 s of its return', async ({ page, startWorld }) => {
   const world = await startWorld({ cameras: [LOBBY] });
   await watch(page, world);

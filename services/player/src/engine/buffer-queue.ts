@@ -7,11 +7,13 @@ import { join } from './assembler';
 export type Operation =
   | { readonly kind: 'append'; readonly bytes: Uint8Array }
   | { readonly kind: 'type'; readonly mime: string }
+  | { readonly kind: 'offset'; readonly seconds: number }
   | { readonly kind: 'remove'; readonly start: number; readonly end: number };
 
 /** What the queue needs of a SourceBuffer. */
 export interface Buffer {
   readonly updating: boolean;
+  timestampOffset: number;
   appendBuffer(bytes: BufferSource): void;
   changeType(mime: string): void;
   remove(start: number, end: number): void;
@@ -103,6 +105,9 @@ export class BufferQueue {
       case 'type':
         // Synchronous: no updateend follows.
         this.buffer.changeType(operation.mime);
+        return;
+      case 'offset':
+        this.buffer.timestampOffset = operation.seconds;
         return;
     }
     this.running = operation.kind;

@@ -117,6 +117,16 @@ export class Sink {
     this.track(name)?.queue.push({ kind: 'append', bytes });
   }
 
+  /** What is appended from now on is played so much later than it says. */
+  offset(seconds: number): void {
+    if (this.state.kind === 'opening') {
+      this.state.early.push(() => this.offset(seconds));
+      return;
+    }
+    if (this.state.kind === 'closed') return;
+    for (const { queue } of this.state.tracks.values()) queue.push({ kind: 'offset', seconds });
+  }
+
   /** Removes what lies before, in all tracks. */
   trim(end: number): void {
     if (this.state.kind !== 'open') return;

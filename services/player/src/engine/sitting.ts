@@ -79,6 +79,8 @@ export class Sitting {
   private connectionIsNew = true;
   private lastAudio: number | undefined;
   private trimmed = 0;
+  /** Generation whose place on the timeline is known. */
+  private placed: number | undefined;
   private ticked: number | undefined;
   private closed = false;
 
@@ -271,6 +273,11 @@ export class Sitting {
       return;
     }
     if (track === 'video') {
+      if (step.generation !== this.placed) {
+        this.placed = step.generation;
+        // A catch-up lies before the edge by its nature.
+        if (origin === 'live') this.sink.offset(this.timeline.join(step.segment));
+      }
       this.supervisor.media(now);
       this.pilot.beforeAppend(now, step.follows);
       if (origin === 'live') this.checkAge(now, step.segment);

@@ -10,6 +10,8 @@ export class Timeline {
   readonly captures = new CaptureTimes();
   private readonly cadences: Record<TrackName, Cadence> = { video: new Cadence(1 / 30), audio: new Cadence(1024 / 48_000) };
   private readonly timescales: Record<TrackName, number> = { video: 90_000, audio: 48_000 };
+  /** Seconds by which what is added is played later than it says. */
+  private shift = 0;
   private keyframes: number[] = [];
   private framesSinceKey = 0;
 
@@ -44,10 +46,21 @@ export class Timeline {
     this.timescales[track] = timescale;
   }
 
+  /**
+   * A generation of another worker begins with this fragment of video. Both publish the same pictures for a moment. What
+   * lies before the edge would replace frames that the decoder has got already, which then waits for the next keyframe: a
+   * GOP. So it is played at the edge instead, a few frames late. Returns the shift in seconds, for all tracks.
+   */
+  join(fragment: MediaFragment): number {
+    const { edge } = this.cadences.video;
+    this.shift = edge === undefined ? 0 : Math.max(0, edge - fragment.decodeTime / this.timescales.video);
+    return this.shift;
+  }
+
   add(track: TrackName, fragment: MediaFragment): void {
     const timescale = this.timescales[track];
-    const first = fragment.decodeTime / timescale;
-    this.cadences[track].observe(first, fragment.lastDecodeTime / timescale, fragment.samples);
+    const first = fragment.decodeTime / timescale + this.shift;
+    this.cadences[track].observe(first, fragment.lastDecodeTime / timescale + this.shift, fragment.samples);
     if (track === 'audio') return;
     const shown = first + fragment.compositionOffset / timescale;
     if (fragment.capturedAt !== undefined) this.captures.add(shown, fragment.capturedAt);
