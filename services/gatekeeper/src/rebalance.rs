@@ -72,7 +72,7 @@ pub(crate) async fn run(desk: Arc<Desk>, mut leads: watch::Receiver<bool>, token
 struct UnderWay {
     tasks: JoinSet<(StreamKey, bool)>,
     streams: HashSet<StreamKey>,
-    /// Streams that could not be moved, and when to try again.
+    /// Streams that could not be moved, or whose old worker has yet to let go, and when to look at them again.
     later: HashMap<StreamKey, (Backoff, Instant)>,
 }
 
@@ -116,11 +116,10 @@ impl UnderWay {
         self.streams.remove(&key);
         if moved {
             self.later.remove(&key);
-        } else {
-            let (backoff, at) =
-                self.later.entry(key).or_insert_with(|| (Backoff::new(RETRY_MIN, RETRY_MAX), Instant::now()));
-            *at = Instant::now() + backoff.next_delay();
         }
+        let (backoff, at) =
+            self.later.entry(key).or_insert_with(|| (Backoff::new(RETRY_MIN, RETRY_MAX), Instant::now()));
+        *at = Instant::now() + backoff.next_delay();
     }
 }
 
@@ -220,7 +219,7 @@ impl Mover {
             let Some(client) = desk.parts.pool.client(&to) else { continue };
             desk.recent().placed(key.clone(), to.clone(), Instant::now());
             let job = transfer.job;
-            let failure = match client.adopt(&start, &job.viewers, job.stood).await {
+            let failure = match client.adopt(&start, job).await {
                 Ok(()) => {
                     let now = Instant::now();
                     let mut recent = desk.recent();
