@@ -10,9 +10,9 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use crate::stream::{Continuation, Health, StreamKey, Viewer};
+use crate::stream::{Continuation, Failure, Health, StreamKey, Viewer};
 
 /// Beyond its fair share a worker takes this much more before the next in order is preferred. It matters in large
 /// pools; in small ones the share is rounded to whole streams, so that two streams on two workers are one each.
@@ -37,6 +37,8 @@ pub(crate) struct Worker {
     pub(crate) draining: bool,
     /// What it runs.
     pub(crate) jobs: HashMap<StreamKey, Arc<Job>>,
+    /// Streams that it ran until their source failed, of late, and when that was heard.
+    pub(crate) failed: HashMap<StreamKey, (Failure, SystemTime)>,
 }
 
 /// A stream on a worker, as last heard of.
@@ -46,6 +48,8 @@ pub(crate) struct Job {
     pub(crate) viewers: Vec<Viewer>,
     /// The URL that was asked for, if it matched a pattern; else empty.
     pub(crate) pattern_url: String,
+    /// How its source has to be treated, in the workers' words; only handed on.
+    pub(crate) treatment: String,
     /// Where its numbering stood, and when that was heard.
     pub(crate) stood: Option<(Continuation, Instant)>,
     /// How it does.
@@ -135,7 +139,10 @@ mod tests {
     fn running(name: &str, streams: &[&str], draining: bool) -> (MemberId, Arc<Worker>) {
         let jobs: HashMap<_, _> = streams.iter().map(|source| (key(source), Arc::default())).collect();
         let slots_used = jobs.len() as u32;
-        (id(name), Arc::new(Worker { name: name.to_owned(), slots_total: 4, slots_used, draining, jobs }))
+        (
+            id(name),
+            Arc::new(Worker { name: name.to_owned(), slots_total: 4, slots_used, draining, jobs, ..Worker::default() }),
+        )
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod discovery;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) use cost::Costs;
 pub(crate) use discovery::{CONDITION as DISCOVERY, Discovery};
@@ -272,6 +272,9 @@ fn merge(worker: &mut Worker, update: Update) {
     for key in &update.ended {
         worker.jobs.remove(key);
     }
+    worker.failed.retain(|_, (_, heard)| heard.elapsed().is_ok_and(|age| age < MEMORY));
+    let now = SystemTime::now();
+    worker.failed.extend(update.failed.into_iter().map(|(key, failure)| (key, (failure, now))));
 }
 
 #[cfg(test)]

@@ -104,6 +104,8 @@ pub(crate) struct Update {
     pub(crate) jobs: Vec<(StreamKey, Job)>,
     /// Streams that ended.
     pub(crate) ended: Vec<StreamKey>,
+    /// Streams that ended because their source failed.
+    pub(crate) failed: Vec<(StreamKey, stream::Failure)>,
 }
 
 /// How busy a worker is.
@@ -175,16 +177,13 @@ impl Client {
         answer.map_err(|_| Failure::Unavailable)?.map(drop).map_err(|status| failure(&status))
     }
 
-    /// Hands a stream over with its viewers; answers once its first keyframe is out. `stood` is where it was, and when.
-    pub(crate) async fn adopt(
-        &self,
-        start: &Start<'_>,
-        viewers: &[Viewer],
-        stood: Option<(Continuation, Instant)>,
-    ) -> Result<(), Failure> {
+    /// Hands a stream over with its viewers; answers once its first keyframe is out.
+    pub(crate) async fn adopt(&self, start: &Start<'_>, job: &Job) -> Result<(), Failure> {
+        let stood = job.stood;
         let request = v1::AdoptRequest {
             stream: Some(spec(start)),
-            viewers: viewers.iter().map(to_wire).collect(),
+            viewers: job.viewers.iter().map(to_wire).collect(),
+            treatment: job.treatment.clone(),
             after: stood.map(|(continuation, _)| v1::Continuation {
                 generation: continuation.generation,
                 sequence_number: continuation.sequence_number,
@@ -287,6 +286,7 @@ fn job(job: v1::Job) -> Job {
         health: health(&job),
         viewers: job.viewers.into_iter().filter_map(from_wire).collect(),
         pattern_url: job.pattern_url,
+        treatment: job.treatment,
         stood: stood.map(|stood| (stood, heard)),
     }
 }
@@ -333,6 +333,25 @@ fn update(response: v1::WatchResponse) -> Update {
             .filter_map(|mut news| news.key.take().map(|stream| (key(stream), job(news))))
             .collect(),
         ended: response.ended.into_iter().map(key).collect(),
+        failed: response
+            .failed
+            .into_iter()
+            .filter_map(|mut failed| {
+                let stream = key(failed.key.take()?);
+                Some((stream, source_failure(failed.error())?))
+            })
+            .collect(),
+    }
+}
+
+/// Why a source failed; `None`: it did not.
+fn source_failure(code: v1::ErrorCode) -> Option<stream::Failure> {
+    match code {
+        v1::ErrorCode::Unspecified => None,
+        v1::ErrorCode::SourceUnreachable => Some(stream::Failure::Unreachable),
+        v1::ErrorCode::SourceUnauthorized => Some(stream::Failure::Unauthorized),
+        v1::ErrorCode::UnsupportedCodec => Some(stream::Failure::UnsupportedCodec),
+        _ => Some(stream::Failure::Other),
     }
 }
 
@@ -341,13 +360,7 @@ fn health(job: &v1::Job) -> Health {
         live: matches!(job.state(), v1::JobState::Live | v1::JobState::Lingering),
         media: job.media.clone().and_then(media),
         frame_rate: Some(job.frames_per_second).filter(|rate| *rate > 0.0),
-        failure: match job.last_error() {
-            v1::ErrorCode::Unspecified => None,
-            v1::ErrorCode::SourceUnreachable => Some(stream::Failure::Unreachable),
-            v1::ErrorCode::SourceUnauthorized => Some(stream::Failure::Unauthorized),
-            v1::ErrorCode::UnsupportedCodec => Some(stream::Failure::UnsupportedCodec),
-            _ => Some(stream::Failure::Other),
-        },
+        failure: source_failure(job.last_error()),
     }
 }
 

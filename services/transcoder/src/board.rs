@@ -4,12 +4,13 @@
 //! slow reader misses steps and never the outcome, and nobody waits for anybody. It is also where seats of a source are
 //! counted, because a source may run in several profiles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::failure::Code;
+use crate::ffmpeg::Plan;
 use crate::job::life::State;
 use crate::muxer::{Continuation, Media};
 use crate::stream::Key;
@@ -22,7 +23,12 @@ pub(crate) struct Snapshot {
     pub(crate) worker: Worker,
     /// Its streams.
     pub(crate) streams: BTreeMap<Key, Arc<Stream>>,
+    /// Streams that failed last, the latest last, with how many had failed by then. They are gone sooner than anybody looks.
+    failed: VecDeque<(u64, Key, Code)>,
 }
+
+/// Failed streams that are remembered; readers look many times a second.
+const FAILED: usize = 64;
 
 /// The worker as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +62,8 @@ pub(crate) struct Stream {
     pub(crate) frames_per_second: f64,
     /// As it came with the stream.
     pub(crate) pattern_url: String,
+    /// How the source has to be treated, for whoever takes the stream over.
+    pub(crate) plan: Plan,
 }
 
 /// The difference between two snapshots.
@@ -67,6 +75,8 @@ pub(crate) struct Changes {
     pub(crate) streams: Vec<(Key, Arc<Stream>)>,
     /// Streams that ended.
     pub(crate) ended: Vec<Key>,
+    /// Streams that ended because their source failed.
+    pub(crate) failed: Vec<(Key, Code)>,
 }
 
 impl Snapshot {
@@ -79,13 +89,25 @@ impl Snapshot {
         };
         let streams = self.streams.iter().filter(|(key, stream)| !unchanged(key, stream));
         let ended = before.into_iter().flat_map(|before| before.streams.keys());
+        let told = before.map_or(u64::MAX, Self::failures);
         Changes {
             worker: before
                 .is_none_or(|before| (&before.worker, before.streams.len()) != (&worker.0, worker.1))
                 .then_some(worker),
             streams: streams.map(|(key, stream)| (key.clone(), stream.clone())).collect(),
             ended: ended.filter(|key| !self.streams.contains_key(key)).cloned().collect(),
+            failed: self
+                .failed
+                .iter()
+                .filter(|(nth, ..)| *nth > told)
+                .map(|(_, key, code)| (key.clone(), *code))
+                .collect(),
         }
+    }
+
+    /// How many streams have failed so far.
+    fn failures(&self) -> u64 {
+        self.failed.back().map_or(0, |(nth, ..)| *nth)
     }
 
     /// How many watch.
@@ -101,7 +123,7 @@ pub(crate) struct Board(Arc<watch::Sender<Snapshot>>);
 impl Board {
     /// A board without streams.
     pub(crate) fn new(worker: Worker) -> Self {
-        Self(Arc::new(watch::Sender::new(Snapshot { worker, streams: BTreeMap::new() })))
+        Self(Arc::new(watch::Sender::new(Snapshot { worker, streams: BTreeMap::new(), failed: VecDeque::new() })))
     }
 
     /// Follows it.
@@ -141,6 +163,17 @@ impl Entry {
             }
             snapshot.streams.insert(self.key.clone(), Arc::new(stream));
             true
+        });
+    }
+
+    /// The stream ends because its source failed.
+    pub(crate) fn fail(&self, code: Code) {
+        self.board.0.send_modify(|snapshot| {
+            let nth = snapshot.failures() + 1;
+            if snapshot.failed.len() >= FAILED {
+                snapshot.failed.pop_front();
+            }
+            snapshot.failed.push_back((nth, self.key.clone(), code));
         });
     }
 
@@ -193,6 +226,7 @@ mod tests {
             restarts: 0,
             frames_per_second: 0.0,
             pattern_url: String::new(),
+            plan: Plan::default(),
         }
     }
 
@@ -229,6 +263,26 @@ mod tests {
         assert_eq!(changes.ended, [key("legacy")]);
         assert!(changes.streams.is_empty());
         assert!(now.since(Some(&now)).worker.is_none());
+    }
+
+    #[test]
+    fn a_failure_is_told_once_although_the_stream_is_gone_by_then() {
+        let board = board();
+        let before = board.look(Clone::clone);
+        for _ in 0..2 {
+            let entry = board.entry(key("source"));
+            entry.post(stream());
+            entry.fail(Code::SourceUnauthorized);
+        }
+        let now = board.look(Clone::clone);
+        let told = vec![(key("source"), Code::SourceUnauthorized); 2];
+        assert_eq!(now.since(Some(&before)).failed, told);
+        assert_eq!(now.since(Some(&now)).failed, []);
+        assert_eq!(now.since(None).failed, [], "what was before is no news");
+        for _ in 0..FAILED {
+            board.entry(key("legacy")).fail(Code::SourceUnreachable);
+        }
+        assert_eq!(board.look(Clone::clone).since(Some(&now)).failed.len(), FAILED);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
@@ -16,6 +16,7 @@ use tracing::{Instrument, error, info_span};
 use crate::board::Snapshot;
 use crate::failure::{Code, Failure};
 use crate::fence::Claim;
+use crate::ffmpeg::Plan;
 use crate::job::{Answer, Command, Ended, Farewell, Handle, Shared, job};
 use crate::muxer::{Media, Stand};
 use crate::stream::{Key, Spec};
@@ -123,13 +124,18 @@ impl Jobs {
         }
     }
 
-    /// Takes a stream over; answers once its first keyframe is out. When that fails, nothing stays behind.
+    /// Takes a stream over, of which another worker knew `plan`; answers once its first keyframe is out. When that fails,
+    /// nothing stays behind.
     pub(crate) async fn adopt(
         &self,
         spec: Arc<Spec>,
         viewers: Vec<Viewer>,
         after: Option<Stand>,
+        plan: Option<Plan>,
     ) -> Result<Media, Failure> {
+        if let Some(plan) = plan {
+            self.shared.ffmpeg.learned.hear(spec.source.url(), plan, Instant::now());
+        }
         let command = || {
             let viewers = viewers.clone();
             move |answer| Command::Adopt(viewers, answer)

@@ -18,6 +18,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::board::{Snapshot, Stream as Entry};
 use crate::failure::{Code, Failure};
+use crate::ffmpeg::Plan;
 use crate::job::Farewell;
 use crate::job::life::State;
 use crate::job::report::unix_ms;
@@ -96,7 +97,8 @@ impl TranscoderService for Service {
             continuation: after.into(),
             unix_ms: unix_ms().saturating_sub(age.as_millis() as u64),
         });
-        let media = self.jobs.adopt(spec, viewers, after).await.map_err(refused)?;
+        let plan = Plan::from_word(&request.treatment);
+        let media = self.jobs.adopt(spec, viewers, after, plan).await.map_err(refused)?;
         Ok(Response::new(v1::AdoptResponse { media: Some(media.into()) }))
     }
 
@@ -132,6 +134,11 @@ async fn follow(
             }),
             jobs: news.streams.into_iter().map(|(key, stream)| job(key, &stream)).collect(),
             ended: news.ended.into_iter().map(Into::into).collect(),
+            failed: news
+                .failed
+                .into_iter()
+                .map(|(key, code)| v1::FailedStream { key: Some(key.into()), error: error_code(code).into() })
+                .collect(),
         }));
         known = Some(snapshot);
         tokio::select! {
@@ -203,6 +210,7 @@ fn job(key: Key, stream: &Entry) -> v1::Job {
         restarts: stream.restarts,
         frames_per_second: stream.frames_per_second,
         pattern_url: stream.pattern_url.clone(),
+        treatment: stream.plan.word(),
     }
 }
 

@@ -79,6 +79,21 @@ async fn a_killed_transcoders_streams_are_adopted_with_their_viewers() {
 }
 
 #[tokio::test]
+async fn what_a_transcoder_found_out_about_a_camera_goes_with_its_stream() {
+    let mut world = World::describe().camera("gate", "g711").start().await;
+    let (mut viewer, first) = playing(&world, "gate").await;
+    let second = if first == "transcoder0" { "transcoder1" } else { "transcoder0" };
+    let learnt = |world: &mut World, worker: &str| {
+        let lines = world.part(worker).expect("it exists").log().lines();
+        lines.iter().filter(|line| line.text.contains("learnt about the source")).count()
+    };
+    assert_eq!(learnt(&mut world, &first), 1, "its sound has to be transcoded");
+    world.part(&first).expect("it exists").kill().await;
+    until_moved(&mut viewer).await;
+    assert_eq!(learnt(&mut world, second), 0, "the other one knew");
+}
+
+#[tokio::test]
 async fn a_draining_transcoders_streams_move_while_they_play() {
     let mut world = World::describe()
         .camera("lobby", "aac")

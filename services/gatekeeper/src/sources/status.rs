@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -58,6 +58,8 @@ struct Known {
     uid: Option<String>,
     status: Option<VideoSourceStatus>,
     written: Option<Instant>,
+    /// Failures after that are news.
+    looked: Option<SystemTime>,
     login: Option<(Instant, Option<String>)>,
 }
 
@@ -86,9 +88,14 @@ impl Writer {
                 known.uid = object.uid();
                 let login = self.login(object, known).await;
                 let previous = known.status.as_ref().or(object.status.as_ref());
-                let status = describe(object, verdict, login.as_deref(), &view, previous, Timestamp::now());
-                let waits = known.written.is_some_and(|written| written.elapsed() < PAUSE);
-                if waits || known.status.as_ref() == Some(&status) {
+                let now = Timestamp::now();
+                let since = *known.looked.get_or_insert_with(|| begins(object, now));
+                let status = describe(object, verdict, login.as_deref(), &view, previous, since, now);
+                if known.written.is_some_and(|written| written.elapsed() < PAUSE) {
+                    continue;
+                }
+                known.looked = Some(now.into());
+                if known.status.as_ref() == Some(&status) {
                     continue;
                 }
                 known.written = Some(Instant::now());
@@ -141,13 +148,20 @@ async fn write(api: &Api<VideoSource>, object: &VideoSource, status: &VideoSourc
     }
 }
 
-/// What an object's status is. `login` says why its login cannot be read; `previous` is what the status was.
+/// From when on failures are news: of an object that has no status yet since it exists, of others since we lead.
+fn begins(object: &VideoSource, now: Timestamp) -> SystemTime {
+    let created = object.metadata.creation_timestamp.as_ref().filter(|_| object.status.is_none());
+    created.map_or(now, |created| created.0).into()
+}
+
+/// What an object's status is. `login` says why its login cannot be read; `previous` is what the status was `since`.
 fn describe(
     object: &VideoSource,
     verdict: &Verdict,
     login: Option<&str>,
     view: &[(MemberId, Arc<Worker>)],
     previous: Option<&VideoSourceStatus>,
+    since: SystemTime,
     now: Timestamp,
 ) -> VideoSourceStatus {
     let name = object.name_any();
@@ -167,7 +181,10 @@ fn describe(
 
     let changed = previous.is_none_or(|previous| previous.observed_generation != object.metadata.generation);
     let previous = previous.filter(|_| !changed);
-    let failure = health.iter().find_map(|health| health.failure);
+    let ended = view.iter().flat_map(|(_, worker)| &worker.failed);
+    let ended = ended.filter(|(key, (_, heard))| policy::entry_of(&key.source) == name && *heard > since);
+    let ended = ended.max_by_key(|(_, (_, heard))| *heard).map(|(_, (failure, _))| *failure);
+    let failure = health.iter().find_map(|health| health.failure).or(ended);
     let live = health.iter().any(|health| health.live);
     let last_error = match failure {
         _ if live => None,

@@ -33,6 +33,13 @@ impl Learned {
         known.filter(|entry| now.duration_since(entry.at) < HOLDS).map_or_else(Plan::default, |entry| entry.plan)
     }
 
+    /// Remembers what another worker has learnt, unless we know better.
+    pub(crate) fn hear(&self, url: &str, plan: Plan, now: Instant) {
+        if self.plan(url, now) == Plan::default() && plan != Plan::default() {
+            self.learn(url, plan, now);
+        }
+    }
+
     /// Remembers what was learnt; the source that was learnt about longest ago is forgotten if need be.
     pub(crate) fn learn(&self, url: &str, plan: Plan, now: Instant) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,6 +65,16 @@ mod tests {
         assert_eq!(learned.plan("rtsp://a/", now + HOLDS / 2), SILENT);
         assert_eq!(learned.plan("rtsp://b/", now), Plan::default());
         assert_eq!(learned.plan("rtsp://a/", now + HOLDS), Plan::default());
+    }
+
+    #[test]
+    fn hearsay_is_believed_where_nothing_is_known() {
+        let (learned, now) = (Learned::default(), Instant::now());
+        learned.hear("rtsp://a/", SILENT, now);
+        assert_eq!(learned.plan("rtsp://a/", now), SILENT);
+        learned.hear("rtsp://a/", Plan { audio: Audio::Encode, ..SILENT }, now);
+        learned.hear("rtsp://a/", Plan::default(), now);
+        assert_eq!(learned.plan("rtsp://a/", now), SILENT);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use learned::Learned;
+pub(crate) use plan::Plan;
 pub(crate) use sandbox::Sandbox;
 
 /// How ffmpeg is run; the same for all jobs.

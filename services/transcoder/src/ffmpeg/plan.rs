@@ -49,6 +49,51 @@ pub(crate) enum Probe {
 }
 
 impl Plan {
+    /// For another worker: `copy/absent/short`. Empty: the plan that everybody begins with.
+    pub(crate) fn word(self) -> String {
+        if self == Self::default() {
+            return String::new();
+        }
+        let video = match self.video {
+            Video::Copy => "copy",
+            Video::Encode => "encode",
+        };
+        let audio = match self.audio {
+            Audio::Copy => "copy",
+            Audio::Encode => "encode",
+            Audio::Absent => "absent",
+        };
+        let probe = match self.probe {
+            Probe::Short => "short",
+            Probe::Long => "long",
+        };
+        format!("{video}/{audio}/{probe}")
+    }
+
+    /// Another worker's plan; `None`: there is none, or it speaks of what is not known here.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        let (video, rest) = word.split_once('/')?;
+        let (audio, probe) = rest.split_once('/')?;
+        Some(Self {
+            video: match video {
+                "copy" => Video::Copy,
+                "encode" => Video::Encode,
+                _ => return None,
+            },
+            audio: match audio {
+                "copy" => Audio::Copy,
+                "encode" => Audio::Encode,
+                "absent" => Audio::Absent,
+                _ => return None,
+            },
+            probe: match probe {
+                "short" => Probe::Short,
+                "long" => Probe::Long,
+                _ => return None,
+            },
+        })
+    }
+
     /// What to try after `symptom`, at once. `None`: nothing else can help, so it is the source's failure.
     pub(crate) fn after(self, symptom: Symptom) -> Option<Self> {
         let next = match symptom {
@@ -85,6 +130,20 @@ mod tests {
                 }
             }
             prop_assert!(steps <= 4, "{steps}");
+        }
+    }
+
+    #[test]
+    fn another_worker_understands_a_plan() {
+        let mut plan = Plan::default();
+        assert_eq!(plan.word(), "");
+        for &symptom in Symptom::ALL.iter().chain(Symptom::ALL) {
+            let Some(next) = plan.after(symptom) else { continue };
+            plan = next;
+            assert_eq!(Plan::from_word(&plan.word()), Some(plan), "{}", plan.word());
+        }
+        for word in ["", "copy", "copy/absent", "copy/absent/quick", "copy/absent/short/"] {
+            assert_eq!(Plan::from_word(word), None, "{word}");
         }
     }
 

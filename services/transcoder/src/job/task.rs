@@ -337,6 +337,9 @@ impl Job {
             Ended::Drained => Some(Failure::from(Code::Draining)),
             Ended::Unwatched | Ended::Stopped | Ended::Moved => None,
         };
+        if let Ended::Lost(failure) = ended {
+            self.entry.fail(failure.code);
+        }
         for viewer in self.viewers.remove(&Whom::All) {
             if *ended != Ended::Moved {
                 self.herald.ended(&viewer, self.generation(), failure.as_ref());
@@ -359,6 +362,7 @@ impl Job {
             restarts: self.restarts,
             frames_per_second: self.rate.frames_per_second(),
             pattern_url: self.spec.pattern_url.clone(),
+            plan: self.shared.ffmpeg.learned.plan(self.spec.source.url(), Instant::now()),
         });
     }
 

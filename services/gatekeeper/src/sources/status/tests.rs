@@ -4,6 +4,8 @@ use super::*;
 use crate::placement::Job;
 use crate::stream::{Delivery, Dialect, Media, VideoTrack, Viewer};
 
+const EPOCH: SystemTime = SystemTime::UNIX_EPOCH;
+
 fn object(generation: i64) -> VideoSource {
     let spec = serde_json::from_value(json!({"url": "rtsp://h/a"})).expect("a spec");
     let mut object = VideoSource::new("lobby", spec);
@@ -45,7 +47,7 @@ fn failing(failure: Failure) -> Health {
 }
 
 fn say(view: &[(MemberId, Arc<Worker>)], previous: Option<&VideoSourceStatus>, second: i64) -> VideoSourceStatus {
-    describe(&object(1), &Verdict::Accepted, None, view, previous, at(second))
+    describe(&object(1), &Verdict::Accepted, None, view, previous, EPOCH, at(second))
 }
 
 #[track_caller]
@@ -73,6 +75,21 @@ fn all_profiles_and_all_cameras_of_a_pattern_add_up() {
 }
 
 #[test]
+fn a_stream_that_failed_is_told_of_although_it_is_gone() {
+    let heard = EPOCH + Duration::from_secs(10);
+    let key = StreamKey { source: "lobby".to_owned(), profile: "source".to_owned() };
+    let worker = Worker { failed: [(key, (Failure::Unauthorized, heard))].into(), ..Worker::default() };
+    let view: [(MemberId, Arc<Worker>); 1] = [("t0".into(), Arc::new(worker))];
+    let say = |previous, since| describe(&object(1), &Verdict::Accepted, None, &view, previous, since, at(11));
+    let failed = say(None, EPOCH);
+    check_ready(&failed, ("False", "SourceUnauthorized"));
+    assert_eq!(failed.worker, None, "it runs nowhere");
+    // What was told before is no news; the status as it was then stands.
+    check_ready(&say(None, heard), ("True", "Accepted"));
+    check_ready(&say(Some(&failed), heard), ("False", "SourceUnauthorized"));
+}
+
+#[test]
 fn a_failure_stands_until_an_attempt_succeeds_or_the_object_changes() {
     let failed = say(&[runs("t0", "lobby", "source", 1, failing(Failure::Unauthorized))], None, 1);
     check_ready(&failed, ("False", "SourceUnauthorized"));
@@ -82,7 +99,7 @@ fn a_failure_stands_until_an_attempt_succeeds_or_the_object_changes() {
     let again = say(&[runs("t0", "lobby", "source", 1, live(640, 25.0))], Some(&later), 3);
     check_ready(&again, ("True", "Live"));
     assert_eq!(again.last_error, None);
-    let changed = describe(&object(2), &Verdict::Accepted, None, &[], Some(&later), at(4));
+    let changed = describe(&object(2), &Verdict::Accepted, None, &[], Some(&later), EPOCH, at(4));
     check_ready(&changed, ("True", "Accepted"));
     assert_eq!(changed.last_error, None);
 }
@@ -96,7 +113,7 @@ fn what_the_list_or_the_login_says_comes_first() {
         (Verdict::Accepted, Some("there is no Secret x"), "SecretMissing"),
         (Verdict::Accepted, None, "SourceUnreachable"),
     ] {
-        let status = describe(&object(1), &verdict, login, &view, None, at(1));
+        let status = describe(&object(1), &verdict, login, &view, None, EPOCH, at(1));
         check_ready(&status, ("False", reason));
     }
 }
