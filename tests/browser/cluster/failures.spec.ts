@@ -67,15 +67,16 @@ for (const { way, die } of WAYS) {
     await watch(page);
     const at = Date.now();
     await die(release, victim, 'gatekeeper');
-    await other.getByRole('button', { name: 'Play' }).click();
+    await other.locator('#play').click();
     await awaitFrame(other, 'mqtt-video');
     const took = Date.now() - at;
     console.log(`    the leading gatekeeper dies, ${way}: a new picture ${took} ms later`);
     expect(took).toBeLessThan(2000);
     await other.close();
 
-    await expect.poll(() => release.leader(), { message: 'the leader' }).not.toBe(victim.metadata.name);
     await release.settled('gatekeeper', 2);
+    // A process that was killed may be back, and lead again, under its old name.
+    expect(await release.podNames('gatekeeper')).toContain(await release.leader());
     expectNoGapOver(1000, await report(page, `the leading gatekeeper dies, ${way}`));
   });
 

@@ -105,6 +105,19 @@ export class Release {
       .toEqual(Array<string>(replicas).fill('True'));
   }
 
+  /** What it costs to delete each worker: the number of its streams. */
+  async costs(): Promise<Record<string, string>> {
+    const cost = 'controller.kubernetes.io/pod-deletion-cost';
+    const pods = await this.pods('transcoder');
+    return Object.fromEntries(pods.map(({ metadata }) => [metadata.name, metadata.annotations?.[cost] ?? '0']));
+  }
+
+  /** Waits until no worker runs anything, not even for those who may come back. */
+  async idle(): Promise<void> {
+    const busy = async () => Object.values(await this.costs()).filter((cost) => cost !== '0');
+    await expect.poll(busy, { message: 'streams that linger' }).toEqual([]);
+  }
+
   /** The gatekeeper that leads, as the Lease says. */
   async leader(): Promise<string> {
     const lease = await this.get<{ spec: { holderIdentity?: string } }>('lease', this.named('gatekeeper'));

@@ -6,6 +6,8 @@ export interface Seen {
   readonly name: string;
   /** Longest time without a decoded frame, in milliseconds. */
   readonly longestGapMs: number;
+  /** When that was over. */
+  readonly until: string;
   readonly decoded: number;
 }
 
@@ -29,6 +31,7 @@ export async function watch(page: Page): Promise<void> {
       count: element.video.getVideoPlaybackQuality().totalVideoFrames,
       at: began,
       gap: 0,
+      until: 0,
     }));
     const look = (): void => {
       const now = performance.now();
@@ -36,7 +39,10 @@ export async function watch(page: Page): Promise<void> {
       before = now;
       for (const picture of pictures) {
         const { totalVideoFrames } = picture.video.getVideoPlaybackQuality();
-        picture.gap = Math.max(picture.gap, now - picture.at);
+        if (now - picture.at > picture.gap) {
+          picture.gap = now - picture.at;
+          picture.until = Date.now();
+        }
         if (totalVideoFrames === picture.count) continue;
         picture.count = totalVideoFrames;
         picture.at = now;
@@ -47,7 +53,12 @@ export async function watch(page: Page): Promise<void> {
       report: () => {
         look();
         clearInterval(timer);
-        const seen = pictures.map(({ name, gap, count, first }) => ({ name, longestGapMs: gap, decoded: count - first }));
+        const seen = pictures.map(({ name, gap, until, count, first }) => ({
+          name,
+          longestGapMs: gap,
+          until: new Date(until).toISOString(),
+          decoded: count - first,
+        }));
         return { seen, heldUpMs: late };
       },
     };
@@ -65,7 +76,7 @@ export interface Report {
 export async function report(page: Page, what: string): Promise<Report> {
   const { seen, heldUpMs } = await page.evaluate(() => (globalThis as unknown as { watching: Watching }).watching.report());
   const longestGapMs = Math.max(...seen.map((one) => one.longestGapMs));
-  const list = seen.map((one) => `${one.name} ${Math.round(one.longestGapMs)}`).join(', ');
+  const list = seen.map((one) => `${one.name} ${Math.round(one.longestGapMs)} (until ${one.until.slice(11, -1)})`).join(', ');
   console.log(`    ${what}: longest gaps in ms: ${list}; page held up for ${Math.round(heldUpMs)}`);
   return { seen, longestGapMs, heldUpMs };
 }
