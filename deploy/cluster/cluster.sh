@@ -100,6 +100,8 @@ joined() {
 cut() {
   outside ip link set "node$1" down
   end "$RUN/node$1/pid"
+  # Its namespace may take a moment to go, and the cable with it.
+  outside ip link delete "node$1" 2>/dev/null || true
   remove_cgroups "$1"
 }
 

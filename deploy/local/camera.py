@@ -4,8 +4,8 @@
     camera.py lobby=aac gate=g711 --size 640x360 --fps 30
 
 Each argument NAME=KIND is a mount at rtsp://127.0.0.1:PORT/NAME; KINDS lists what there is. All viewers of a mount share
-one pipeline, as with a real camera. The process is a separate one, and not part of a service, because a camera is
-foreign: the services know of it only what RTSP says.
+one pipeline, as with a real camera, unless --apart. The process is a separate one, and not part of a service, because a
+camera is foreign: the services know of it only what RTSP says.
 
 It prints, one line each:
 
@@ -282,7 +282,7 @@ class Camera:
     def mount(self, name, kind):
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(launch(kind, self.options))
-        factory.set_shared(True)
+        factory.set_shared(not self.options.apart)
         factory.set_latency(0)
         factory.connect("media-configure", self.on_media, name)
         if self.options.auth:
@@ -379,6 +379,11 @@ def parse():
     parser.add_argument("--bitrate", type=int, default=1000, help="of the video, in kbit/s (default: %(default)s)")
     parser.add_argument("--gop", type=float, help="seconds from keyframe to keyframe (default: the kind's)")
     parser.add_argument("--loss", type=int, metavar="N", help="drop one video frame in N, never a keyframe")
+    parser.add_argument(
+        "--apart",
+        action="store_true",
+        help="a pipeline for each client, where one whose machine lost power does not hold up the others",
+    )
     parser.add_argument("--single", action="store_true", help="serve one client at a time, and refuse others at SETUP")
     parser.add_argument("--auth", choices=("basic", "digest"), help="ask for the login in CAMERA_CREDENTIALS")
     parser.add_argument("--plain", action="store_true", help="no time stamp blocks in the picture")
