@@ -1,6 +1,6 @@
 // What goes wrong around a page that plays, and that the page plays on: nobody touches it.
 import type { Page } from '@playwright/test';
-import { awaitFrame, expectSmooth, observe, summary } from '../support/observe.ts';
+import { awaitFrame, expectSmooth, expectUnbroken, observe, summary } from '../support/observe.ts';
 import { awaitGenerationAfter, awaitPictureWidth, expectState, pictureSource, stats } from '../support/player.ts';
 import { expect, test, type Camera, type World } from '../support/world.ts';
 
@@ -23,7 +23,7 @@ test('one camera frame in 50 lost freezes nothing', async ({ page, startWorld })
   await watch(page, world);
   const seen = await observe(page, 20);
   // A lost frame of the camera is one step of two frames, and nothing more.
-  expectSmooth(seen, { fps: (30 * 49) / 50 });
+  expectSmooth(seen, { fps: (30 * 49) / 50, readable: 0.5 });
   expect((await stats(page)).stalls, summary(seen)).toBe(0);
 });
 
@@ -77,7 +77,8 @@ for (const { tracks, query } of [
     const seen = observe(page, 8);
     await world.stop(worker);
 
-    expectSmooth(await seen, { fps: 15, decodedTwice: 30 });
+    // What both have published is shown twice at most, and the player makes up for it by its speed.
+    expectUnbroken(await seen);
     expect((await seen).src).toBe(source);
     expect((await stats(page)).worker).not.toBe(worker);
     expect((await stats(page)).stalls, summary(await seen)).toBe(0);

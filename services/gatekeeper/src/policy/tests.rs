@@ -192,3 +192,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_runs_is_admitted_again_as_long_as_the_list_says_the_same_of_it() {
+    let url = "rtsp://cam-7.plant.example/main";
+    let Ok(Decision::Resolve(running)) = decide(&catalog(), Dialect::Video, &by_url(url)) else { panic!("a pattern") };
+    let of_pattern = running.allowed.key.clone();
+    let named = StreamKey { source: "yard".to_owned(), profile: "source".to_owned() };
+    assert!(matches!(readmit(&catalog(), &named, ""), Ok(Decision::Allowed(_))));
+    assert!(matches!(readmit(&catalog(), &of_pattern, url), Ok(Decision::Resolve(_))), "its host is looked up anew");
+
+    for (list, why) in [
+        ("sources: []", "gone"),
+        ("sources: [{name: yard, url: 'rtsp://h/', profiles: [legacy]}]", "in other profiles only"),
+        ("sources: [{name: other, pattern: 'rtsp://cam-*.plant.example/*'}]", "under another name"),
+    ] {
+        let changed = parse(list, Path::new(".")).expect("an allowlist");
+        assert!(readmit(&changed, &named, "").is_err(), "{why}");
+        assert!(readmit(&changed, &of_pattern, url).is_err(), "{why}");
+    }
+}

@@ -57,7 +57,8 @@ pub(crate) struct Worker {
     encrypted: bool,
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
-    news: broadcast::Sender<v1::WatchResponse>,
+    /// `None` ends every watch.
+    news: broadcast::Sender<Option<v1::WatchResponse>>,
     watchers: watch::Sender<u32>,
     pub(crate) called: watch::Sender<usize>,
     frozen: watch::Sender<bool>,
@@ -68,6 +69,7 @@ struct State {
     slots: u32,
     /// Whether news of jobs reaches the gatekeeper; without it, only its own memory can help.
     reporting: bool,
+    hung_up: bool,
     jobs: HashMap<(String, String), Vec<v1::Viewer>>,
     calls: Vec<Call>,
     specs: Vec<v1::StreamSpec>,
@@ -91,6 +93,7 @@ impl Worker {
             mood: Mood::Willing,
             slots,
             reporting: true,
+            hung_up: false,
             jobs: HashMap::new(),
             calls: Vec::new(),
             specs: Vec::new(),
@@ -136,6 +139,13 @@ impl Worker {
         self.state.lock().unwrap().reporting = false;
     }
 
+    /// Nobody can watch it any more. Whoever did has heard everything before.
+    #[allow(dead_code, reason = "other tests use it")]
+    pub(crate) fn hang_up(&self) {
+        self.state.lock().unwrap().hung_up = true;
+        self.news.send(None).ok();
+    }
+
     /// From now on no byte passes in either direction, and no connection is closed.
     pub(crate) fn freeze(&self) {
         self.frozen.send_replace(true);
@@ -177,7 +187,7 @@ impl Worker {
     }
 
     fn tell(&self, news: v1::WatchResponse) {
-        self.news.send(news).ok();
+        self.news.send(Some(news)).ok();
     }
 
     /// Says this of a stream, whether it was asked for it or not.
@@ -336,11 +346,16 @@ impl TranscoderService for Worker {
 
     async fn watch(&self, _: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let news = BroadcastStream::new(self.news.subscribe());
+        if self.state.lock().unwrap().hung_up {
+            return Err(Status::unavailable("it hung up"));
+        }
         let snapshot =
             v1::WatchResponse { snapshot: true, worker: Some(self.load()), jobs: self.jobs(), ..Default::default() };
         self.watchers.send_modify(|count| *count += 1);
         let snapshot = futures::stream::once(async { Ok(snapshot) });
-        let changes = news.filter_map(|item| async { item.ok().map(Ok) });
+        let news = news.filter_map(|item| async { item.ok() });
+        let changes =
+            news.take_while(|item| std::future::ready(item.is_some())).filter_map(|item| async { item.map(Ok) });
         Ok(Response::new(snapshot.chain(changes).boxed()))
     }
 }
