@@ -22,7 +22,11 @@ fn ready(status: &Value) -> (&str, &str) {
 }
 
 fn job(source: &str, viewers: usize) -> v1::Job {
-    let viewer = |nth| v1::Viewer { reply_topic: format!("video_{nth}"), ..Default::default() };
+    let viewer = |nth| v1::Viewer {
+        reply_topic: format!("video_{nth}"),
+        delivery: v1::Delivery::Live.into(),
+        ..Default::default()
+    };
     v1::Job {
         key: Some(v1::StreamKey { source: source.to_owned(), profile: "source".to_owned() }),
         viewers: (0..viewers).map(viewer).collect(),

@@ -1,6 +1,6 @@
 //! A namespace, the account that gatekeepers have in it, and a broker; all gone when dropped.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
@@ -161,7 +161,7 @@ impl World {
 
     /// The same with TLS.
     pub(crate) async fn worker_with(&self, name: &'static str, tls: Option<ServerTlsConfig>) -> Worker {
-        Worker::start_at(own_address(), name, 4, tls).await
+        Worker::start_at(own_address().await, name, 4, tls).await
     }
 
     /// A gatekeeper with the file of sources and the account's rights, which finds the API by a way of its own.
@@ -223,9 +223,18 @@ pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(BACKSTOP, work).await.expect("it hangs")
 }
 
-/// The address that this machine would speak to others from. Nothing is sent to find it out.
-fn own_address() -> IpAddr {
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect(SocketAddr::from(([198, 51, 100, 1], 9))).expect("an address besides loopback");
-    socket.local_addr().unwrap().ip()
+/// The address that this machine speaks to the API server from, or to others where that is loopback's. Nothing is sent to
+/// find it out.
+async fn own_address() -> IpAddr {
+    let api = Config::infer().await.unwrap().cluster_url;
+    let api = (api.host().unwrap().to_owned(), api.port_u16().unwrap_or(443));
+    let others = ("198.51.100.1".to_owned(), 9);
+    for to in [api, others] {
+        let socket = tokio::net::UdpSocket::bind("0.0.0.0:0").await.unwrap();
+        let connected = socket.connect(to).await;
+        if let Some(own) = connected.and_then(|()| socket.local_addr()).ok().filter(|own| !own.ip().is_loopback()) {
+            return own.ip();
+        }
+    }
+    panic!("this machine has no address besides loopback's");
 }
