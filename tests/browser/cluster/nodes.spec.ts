@@ -6,10 +6,15 @@ import { awaitFrames, expectNoGapOver, openWall, report, watch, workers } from '
 test.skip(!machines, 'machines of this cluster are not ours to switch off');
 test.setTimeout(400_000);
 
-test.afterAll(async () => {
+test.afterAll(async ({ release }) => {
   await run('kubectl', ['uncordon', 'node1']);
+  // Also when the test failed before it did.
   await machine('cut', '2').catch(() => undefined);
   await run('kubectl', ['delete', 'node', 'node2', '--ignore-not-found']);
+  // Nobody is there to tell that they are gone.
+  const there = ['--all-namespaces', '--field-selector', 'spec.nodeName=node2'];
+  await run('kubectl', ['delete', 'pods', ...there, '--force', '--grace-period=0']);
+  await release.settled('transcoder', 2);
 });
 
 test('pictures are back within 8 s on another node', async ({ page, release }) => {

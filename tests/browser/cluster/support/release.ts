@@ -166,7 +166,6 @@ interface WorkerFixtures {
 export const test = base.extend<Fixtures, WorkerFixtures>({
   release: [
     // Playwright insists on the braces.
-    // eslint-disable-next-line no-empty-pattern
     async ({}, use) => {
       const release = await Release.install();
       await use(release);
