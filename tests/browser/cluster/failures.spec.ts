@@ -52,6 +52,7 @@ for (const { way, die } of WAYS) {
       .not.toContain(victim.metadata.name);
     await awaitFrames(page, 15);
     expectNoGapOver(5000, await report(page, `a transcoder dies, ${way}`));
+    await release.noticed('transcoder', victim);
     await release.settled('transcoder', 2);
   });
 
@@ -74,6 +75,7 @@ for (const { way, die } of WAYS) {
     expect(took).toBeLessThan(2000);
     await other.close();
 
+    await release.noticed('gatekeeper', victim);
     await release.settled('gatekeeper', 2);
     // A process that was killed may be back, and lead again, under its old name.
     expect(await release.podNames('gatekeeper')).toContain(await release.leader());

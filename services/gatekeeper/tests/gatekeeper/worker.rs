@@ -140,7 +140,6 @@ impl Worker {
     }
 
     /// Nobody can watch it any more. Whoever did has heard everything before.
-    #[allow(dead_code, reason = "other tests use it")]
     pub(crate) fn hang_up(&self) {
         self.state.lock().unwrap().hung_up = true;
         self.news.send(None).ok();
@@ -166,7 +165,6 @@ impl Worker {
     }
 
     /// Says that it is on its way out, as after SIGTERM.
-    #[allow(dead_code, reason = "other tests use it")]
     pub(crate) fn drain(&self) {
         self.set(Mood::Draining);
         self.tell(v1::WatchResponse { worker: Some(self.load()), ..Default::default() });

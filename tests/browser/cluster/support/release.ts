@@ -15,7 +15,10 @@ export interface Pod {
     readonly deletionTimestamp?: string;
   };
   readonly spec: { readonly nodeName: string };
-  readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly status: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly containerStatuses?: readonly { readonly restartCount: number }[];
+  };
 }
 
 interface List<T> {
@@ -92,6 +95,14 @@ export class Release {
   async scale(component: 'gatekeeper' | 'transcoder', replicas: number): Promise<void> {
     await this.kubectl('scale', `deployment/${this.named(component)}`, `--replicas=${replicas}`);
     await this.settled(component, replicas);
+  }
+
+  /** Waits until a pod that died has gone, or has started again: before, it still counts as ready. */
+  async noticed(component: Component, victim: Pod): Promise<void> {
+    const starts = (pod: Pod) => pod.status.containerStatuses?.[0]?.restartCount ?? 0;
+    const isAsBefore = async () =>
+      (await this.pods(component)).some((pod) => pod.metadata.uid === victim.metadata.uid && starts(pod) === starts(victim));
+    await expect.poll(isAsBefore, { message: `${victim.metadata.name} is as before`, intervals: [100] }).toBe(false);
   }
 
   /** So many pods, and all of them ready. */
