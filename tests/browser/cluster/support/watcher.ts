@@ -108,6 +108,9 @@ export async function awaitFrames(page: Page, count = 1): Promise<void> {
 
 /** Opens the wall with these sources and waits until all of them play. */
 export async function openWall(page: Page, address: string, count: number): Promise<void> {
+  // The way through the API server is made anew when the pod that it led to has gone.
+  const answers = () => fetch(address).then(({ ok }) => ok, () => false);
+  await expect.poll(answers, { message: 'the page can be reached', intervals: [100] }).toBe(true);
   await page.goto(address);
   await expect(page.locator('#tally')).toHaveText(`${count} of ${count} live`);
   await awaitFrames(page, 5);
