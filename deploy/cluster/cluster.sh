@@ -6,7 +6,7 @@
 #   cluster.sh cut N            cuts the power of that node
 #   cluster.sh inside N CMD...  runs a command on a node
 #   cluster.sh down             ends all of it and leaves nothing
-# Nothing else of the machine changes. It needs root, and what install.sh says.
+# Nothing else of the machine changes. It needs root, cgroup v1, and what install.sh says.
 set -euo pipefail
 caller=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -51,6 +51,7 @@ start_apart() { # file for the id, log, command...
 
 up() {
   if wire >/dev/null; then fail "is up already"; fi
+  [ -d /sys/fs/cgroup/cpuset ] || fail "this machine has cgroup v2 only, for which there is no way here yet: set KUBECONFIG"
   down
   local images
   images=$(./images.sh)
