@@ -16,7 +16,7 @@ export interface Pod {
   };
   readonly spec: { readonly nodeName: string };
   readonly status: {
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly lastTransitionTime: string }[];
     readonly containerStatuses?: readonly { readonly restartCount: number }[];
   };
 }

@@ -67,7 +67,6 @@ export async function watch(page: Page): Promise<void> {
 
 export interface Report {
   readonly seen: readonly Seen[];
-  readonly longestGapMs: number;
   /** Longest time for which the machine let the page stand. */
   readonly heldUpMs: number;
 }
@@ -75,10 +74,9 @@ export interface Report {
 /** What has been seen since `watch`. */
 export async function report(page: Page, what: string): Promise<Report> {
   const { seen, heldUpMs } = await page.evaluate(() => (globalThis as unknown as { watching: Watching }).watching.report());
-  const longestGapMs = Math.max(...seen.map((one) => one.longestGapMs));
   const list = seen.map((one) => `${one.name} ${Math.round(one.longestGapMs)} (until ${one.until.slice(11, -1)})`).join(', ');
   console.log(`    ${what}: longest gaps in ms: ${list}; page held up for ${Math.round(heldUpMs)}`);
-  return { seen, longestGapMs, heldUpMs };
+  return { seen, heldUpMs };
 }
 
 /** Claims that no picture stood for longer than this, beyond what the machine itself stood. */
