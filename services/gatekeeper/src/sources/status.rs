@@ -94,13 +94,16 @@ impl Writer {
                 if known.written.is_some_and(|written| written.elapsed() < PAUSE) {
                     continue;
                 }
-                known.looked = Some(now.into());
                 if known.status.as_ref() == Some(&status) {
+                    known.looked = Some(now.into());
                     continue;
                 }
                 known.written = Some(Instant::now());
                 match tokio::time::timeout(ANSWER, write(&api, object, &status)).await {
-                    Ok(Ok(())) => known.status = Some(status),
+                    Ok(Ok(())) => {
+                        known.status = Some(status);
+                        known.looked = Some(now.into());
+                    }
                     Ok(Err(error)) => failed = Some(cluster::why(&error)),
                     Err(_) => failed = Some("no answer in time".to_owned()),
                 }
