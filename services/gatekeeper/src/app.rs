@@ -158,7 +158,8 @@ async fn serve(
                 }
                 Event::Disconnected { why } => {
                     metrics.broker(false);
-                    readiness.set("broker", Err(why));
+                    // Once ready, still ready: no other replica would serve the page better, and it says that it reconnects.
+                    readiness.explain("broker", why);
                 }
                 Event::Message(message) => {
                     if let Some(work) = handler.accept(message) {

@@ -22,6 +22,14 @@ impl Readiness {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(condition, state);
     }
 
+    /// Gives the reason why `condition` is not met yet; one that is met stays so.
+    pub fn explain(&self, condition: &'static str, why: String) {
+        let mut conditions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Err(reason)) = conditions.get_mut(condition) {
+            *reason = why;
+        }
+    }
+
     /// The conditions that are not met, each with its reason.
     ///
     /// # Errors
@@ -47,5 +55,15 @@ mod tests {
         assert_eq!(readiness.check(), Ok(()));
         readiness.set("broker", Err("connection refused".to_owned()));
         assert_eq!(readiness.check(), Err(vec![("broker", "connection refused".to_owned())]));
+    }
+
+    #[test]
+    fn an_explanation_takes_nothing_back() {
+        let readiness = Readiness::new(&["broker"]);
+        readiness.explain("broker", "connection refused".to_owned());
+        assert_eq!(readiness.check(), Err(vec![("broker", "connection refused".to_owned())]));
+        readiness.set("broker", Ok(()));
+        readiness.explain("broker", "connection reset".to_owned());
+        assert_eq!(readiness.check(), Ok(()));
     }
 }

@@ -1,7 +1,7 @@
 //! What the services say over HTTP.
 
 use e2e::{World, http};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[tokio::test]
 async fn the_page_is_told_where_the_broker_is() {
@@ -23,14 +23,23 @@ async fn both_services_are_alive_ready_and_measured() {
         }
     }
     world.broker.part.kill().await;
-    for service in services {
-        let unready = async {
-            while http::get(service, "/ready").await.expect("an answer").status == 200 {
-                tokio::task::yield_now().await;
-            }
-        };
-        e2e::wait::within("it is not ready without a broker", unready).await;
-        assert_eq!(http::get(service, "/live").await.expect("an answer").status, 200);
+    let [gatekeeper, transcoder] = services;
+    let unready = async {
+        while http::get(transcoder, "/ready").await.expect("an answer").status == 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    e2e::wait::within("a transcoder is not ready without a broker", unready).await;
+    let unconnected = async {
+        while world.gatekeeper.count("broker_connected").await.expect("counted") > 0.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    e2e::wait::within("a gatekeeper notices that the broker is gone", unconnected).await;
+    // No other gatekeeper would be better off, and the page says what is the matter.
+    for (service, path) in
+        [(gatekeeper, "/ready"), (gatekeeper, "/config.json"), (gatekeeper, "/live"), (transcoder, "/live")]
+    {
+        assert_eq!(http::get(service, path).await.expect("an answer").status, 200, "{path}");
     }
-    assert_eq!(json!(world.gatekeeper.count("broker_connected").await.expect("counted")), json!(0.0));
 }

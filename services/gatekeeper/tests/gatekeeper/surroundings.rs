@@ -25,14 +25,16 @@ async fn replicas_share_the_requests_and_agree_where_streams_go() {
 }
 
 #[tokio::test]
-async fn readiness_follows_the_broker_and_requests_are_answered_again_after_it_returns() {
+async fn pages_are_served_without_the_broker_and_requests_are_answered_again_after_it_returns() {
     let mut world = World::start().await;
     world.until("/ready", |text| text.contains("200 OK")).await;
     world.broker.stop();
-    world.until("/ready", |text| text.contains("503") && text.contains("broker: ")).await;
-    world.until("/live", |text| text.contains("200 OK")).await;
+    world.until("/metrics", |text| text.contains("broker_connected 0")).await;
+    for page in ["/live", "/ready", "/config.json"] {
+        assert!(world.get(page).await.contains("200 OK"), "{page}");
+    }
     world.broker.restart();
-    world.until("/ready", |text| text.contains("200 OK")).await;
+    world.until("/metrics", |text| text.contains("broker_connected 1")).await;
     let mut viewer = world.viewer(&["video_1", "video/sources"]).await;
     assert_eq!(viewer.next().await.topic, "video/sources", "announced to the broker that forgot it");
     let reply = viewer.ask("video/describe", r#"{"source":"lobby","reply_topic":"video_1"}"#).await;

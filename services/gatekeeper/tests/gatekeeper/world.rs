@@ -76,11 +76,16 @@ impl World {
     pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&str) -> bool) {
         let mut look = tokio::time::interval(Duration::from_millis(5));
         within(async {
-            while !wanted(&get(self.http, path).await) {
+            while !wanted(&self.get(path).await) {
                 look.tick().await;
             }
         })
         .await;
+    }
+
+    /// The gatekeeper's page at `path`, with its header.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        get(self.http, path).await
     }
 
     /// One more gatekeeper with the same workers at the same broker.
