@@ -4,7 +4,7 @@
 //! way is bounded by the broker's queue, as nothing is under way that it did not take.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -17,6 +17,7 @@ use crate::fence::{self, Claim};
 use crate::job::life::State;
 use crate::job::rate::Rate;
 use crate::job::report::About;
+use crate::job::way::Way;
 use crate::muxer::Media;
 use crate::publisher::Publisher;
 use crate::stream::Spec;
@@ -59,13 +60,15 @@ pub(super) struct Herald {
     publisher: Publisher,
     spec: Arc<Spec>,
     worker: Arc<str>,
-    pending: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// What became of a report, and after how long.
+    pending: FuturesUnordered<BoxFuture<'static, (Answer, Duration)>>,
+    way: Way,
 }
 
 impl Herald {
     /// For one stream on this worker.
     pub(super) fn new(publisher: Publisher, spec: Arc<Spec>, worker: Arc<str>) -> Self {
-        Self { publisher, spec, worker, pending: FuturesUnordered::new() }
+        Self { publisher, spec, worker, pending: FuturesUnordered::new(), way: Way::default() }
     }
 
     /// To one viewer.
@@ -89,7 +92,7 @@ impl Herald {
 
     /// To all.
     pub(super) fn tick(&mut self, news: &News, rate: &Rate, viewers: usize, restarts: u32) {
-        let tick = self.about(news.generation).tick(news.state, rate, viewers, restarts);
+        let tick = self.about(news.generation).tick(news.state, rate, viewers, restarts).by_way_of(self.way.half());
         let pending = self.publisher.report(self.topic("tick"), &tick);
         self.expect(Subject::Anybody, pending);
     }
@@ -118,7 +121,12 @@ impl Herald {
     /// The next answer. Cancel-safe.
     pub(super) async fn next(&mut self) -> Answer {
         match self.pending.next().await {
-            Some(answer) => answer,
+            Some((answer, took)) => {
+                if answer.1.is_ok() {
+                    self.way.observe(took);
+                }
+                answer
+            }
             None => std::future::pending().await,
         }
     }
@@ -133,7 +141,10 @@ impl Herald {
 
     fn expect(&mut self, subject: Subject, pending: Result<Pending, PublishError>) {
         match pending {
-            Ok(pending) => self.pending.push(Box::pin(async move { (subject, pending.outcome().await) })),
+            Ok(pending) => {
+                let sent = Instant::now();
+                self.pending.push(Box::pin(async move { ((subject, pending.outcome().await), sent.elapsed()) }));
+            }
             Err(error) => debug!(%error, ?subject, "a report was not published"),
         }
     }

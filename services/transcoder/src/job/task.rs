@@ -4,7 +4,7 @@
 mod commands;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use runtime::broker::{Outcome, PublishError, Subscription};
 use tokio::sync::mpsc;
@@ -200,8 +200,10 @@ impl Job {
                     audio = media.audio.as_ref().map(|audio| audio.codec.as_str()),
                     "generation begins"
                 ),
-                Output::Fragment { track, sync, bytes, .. } => {
-                    self.rate.count(*track == Track::Video, bytes.len());
+                Output::Fragment { track, sync, reached_us, bytes, .. } => {
+                    let now = report::unix(SystemTime::now());
+                    let held = reached_us.map(|reached| now.saturating_sub(Duration::from_micros(reached)));
+                    self.rate.count(held, bytes.len());
                     keyframe |= *track == Track::Video && *sync;
                 }
                 Output::Init { .. } | Output::Gop { .. } => {}
