@@ -35,6 +35,8 @@ pub struct Description {
     pub gatekeeper: Vec<String>,
     /// Environment variables of the gatekeeper.
     pub environment: BTreeMap<String, String>,
+    /// Environment variables of the transcoders.
+    pub transcoder_environment: BTreeMap<String, String>,
     /// Further lines of mosquitto's configuration.
     pub mosquitto: String,
     /// Whether the gatekeeper reaches the transcoders through wires that can be cut.
@@ -49,6 +51,7 @@ impl Default for Description {
             transcoders: vec![Vec::new(), Vec::new()],
             gatekeeper: Vec::new(),
             environment: BTreeMap::new(),
+            transcoder_environment: BTreeMap::new(),
             mosquitto: String::new(),
             wired: false,
         }
@@ -123,7 +126,10 @@ impl Description {
         let wire = Wire::to(broker.websocket).await?;
         let sources = Sources::in_folder(dir.path());
         let transcoders = self.transcoders.iter().enumerate();
-        let transcoders = transcoders.map(|(number, args)| Service::transcoder(number, broker.mqtt, args));
+        let transcoders = transcoders.map(|(number, args)| {
+            let transcoder = Service::transcoder(number, broker.mqtt, args)?;
+            Ok(transcoder.environment(self.transcoder_environment.clone()))
+        });
         let transcoders = transcoders.collect::<Result<Vec<_>>>()?;
         let mut wires = Vec::new();
         let mut addresses: Vec<_> = transcoders.iter().filter_map(|transcoder| transcoder.grpc).collect();

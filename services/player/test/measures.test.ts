@@ -3,6 +3,7 @@ import { Backoff } from '../src/engine/backoff';
 import { Cadence } from '../src/engine/cadence';
 import { WorkerClock } from '../src/engine/clock';
 import { Freshness } from '../src/engine/freshness';
+import { RoundTrip } from '../src/engine/round-trip';
 import { BitrateMeter, CaptureTimes, Percentiles } from '../src/engine/meters';
 import { noTotals, since } from '../src/engine/stats';
 
@@ -30,6 +31,20 @@ describe('worker clock', () => {
     for (const delay of [80, 5, 40]) clock.observe(1000, 1000 + 250 + delay);
     expect(clock.offset).toBe(255);
     expect(clock.age(2000, 2300)).toBe(45);
+  });
+
+  test('what the two ways through the broker take is no part of the offset', () => {
+    const clock = new WorkerClock();
+    clock.follow('a');
+    clock.observe(1000, 1000 + 250 + 70);
+    clock.workerIsAway(30);
+    clock.brokerAnswersIn(80);
+    expect(clock.offset).toBe(250);
+    expect(clock.age(2000, 2000 + 250 + 100)).toBe(100);
+    // Another worker may be elsewhere; we are where we were.
+    clock.follow('b');
+    clock.observe(0, 500);
+    expect(clock.offset).toBe(460);
   });
 
   test('nobody is believed who has just begun to speak', () => {
@@ -60,6 +75,31 @@ describe('worker clock', () => {
     expect(clock.offset).toBe(0);
     for (let at = 300_000; at < 340_000; at += 1000) clock.observe(at - 20, at);
     expect(clock.offset).toBe(20);
+  });
+});
+
+describe('round trip', () => {
+  test('the quickest answer counts, and answers come in order', () => {
+    const trip = new RoundTrip();
+    expect(trip.value).toBeUndefined();
+    for (const [asked, answered] of [[0, 40], [1000, 1008], [2000, 2300]] as const) {
+      expect(trip.isDue(asked)).toBe(true);
+      trip.sent(asked);
+      expect(trip.isDue(asked + 2000), 'one question at a time').toBe(false);
+      trip.answered(answered);
+    }
+    expect(trip.value).toBe(8);
+    trip.sent(3000);
+    trip.sent(3001);
+    trip.answered(3010);
+    trip.answered(3011);
+    trip.answered(3012);
+    expect(trip.value, 'an answer that nobody asked for says nothing').toBe(8);
+    expect(trip.isDue(4500)).toBe(false);
+    expect(trip.isDue(8001)).toBe(true);
+    trip.reset();
+    expect(trip.value).toBeUndefined();
+    expect(trip.isDue(8001)).toBe(true);
   });
 });
 

@@ -36,3 +36,40 @@ describe('a picture that is under way', () => {
     expect(video.playbackRate).toBe(1.1);
   });
 });
+
+describe('what is counted', () => {
+  const watched = (steps: readonly { readonly ms: number; readonly moves?: boolean; readonly paused?: boolean }[], started = true) => {
+    const video = playing(10);
+    const pilot = new Pilot(video as HTMLVideoElement, VIDEO_ONLY, { stalled: vi.fn(), seeked: vi.fn() });
+    if (started) pilot.start();
+    let now = 1000;
+    pilot.meter(now);
+    for (const { ms, moves = true, paused = false } of steps) {
+      for (const end = now + ms; now < end; ) {
+        now += 100;
+        video.paused = paused;
+        if (moves && !paused) video.currentTime += 0.1;
+        // Nothing more is there than what is on screen, or plenty.
+        const edge = video.currentTime + (moves ? 1 : 0);
+        pilot.edgeAt({ time: edge, frameMs: 33, depth: 5, live: true });
+        pilot.look(now, [{ start: 0, end: edge }]);
+        pilot.meter(now);
+      }
+    }
+    return pilot.counts;
+  };
+
+  test('watched is while a picture is due, standing or not', () => {
+    expect(watched([{ ms: 5000 }])).toEqual({ watchedMs: 5000, stalls: 0, rebufferMs: 0 });
+    const counts = watched([{ ms: 5000 }, { ms: 2000, moves: false }, { ms: 3000 }]);
+    expect(counts.watchedMs).toBe(10_000);
+    expect(counts.stalls).toBe(1);
+    expect(counts.rebufferMs).toBeLessThanOrEqual(2000);
+    expect(counts.rebufferMs).toBeGreaterThan(1500);
+  });
+
+  test('nobody watches before the first picture, or while it is paused', () => {
+    expect(watched([{ ms: 5000 }], false).watchedMs).toBe(0);
+    expect(watched([{ ms: 1000 }, { ms: 5000, paused: true }, { ms: 1000 }]).watchedMs).toBe(2000);
+  });
+});

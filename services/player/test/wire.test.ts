@@ -50,6 +50,7 @@ test('the report of quality has whole numbers, and leaves out what was not measu
     profile: 'source',
     firstFrameMs: 148.6,
     latencyMs: { p50: 70.4, p95: 91.2 },
+    watchedMs: 9998.7,
     stalls: 1,
     rebufferMs: 250.4,
     droppedFrames: 2,
@@ -63,6 +64,7 @@ test('the report of quality has whole numbers, and leaves out what was not measu
     profile: 'source',
     first_frame_ms: 149,
     latency_ms: { p50: 70, p95: 91 },
+    watched_ms: 9999,
     stalls: 1,
     rebuffer_ms: 250,
     dropped_frames: 2,
@@ -129,6 +131,7 @@ test('status: state, worker, and the error that ended it', () => {
 test('tick: without a time it is none', () => {
   expect(readTick(encode({ time: 5, worker: 'w', state: 'live', fps: 30 }))).toMatchObject({ time: 5, fps: 30 });
   expect(readTick(encode({ worker: 'w' }))).toBeUndefined();
+  expect(readTick(encode({ time: 5, held_ms: 41.3, latency_ms: -1 }))).toMatchObject({ heldMs: 41.3, latencyMs: undefined });
 });
 
 test('sources: entries without a name are left out', () => {

@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 
+use crate::arrival::Arrival;
 use crate::flv;
 use crate::fmp4::codecs::{Aac, Avc};
 use crate::fmp4::fragment::{Run, Sample, fragment, stamped};
@@ -53,6 +54,7 @@ pub(crate) struct Generation {
     tracks: Tracks,
     init: Bytes,
     video: VideoClock,
+    arrival: Arrival,
     audio: Option<AudioClock>,
     whole: Whole,
     numbers: Numbers,
@@ -64,6 +66,7 @@ impl Generation {
         Self {
             init: init::segment(Some(&tracks.video), tracks.audio.as_ref()),
             video: VideoClock::new(dts_ms, start),
+            arrival: Arrival::default(),
             audio: tracks.audio.as_ref().map(|aac| AudioClock::new(aac.core_rate, aac.frame_length, start)),
             whole: Whole::default(),
             numbers,
@@ -103,7 +106,7 @@ impl Generation {
         (timeline::end(self.video.end(), self.audio.as_ref().and_then(AudioClock::end)), self.numbers)
     }
 
-    /// Takes a picture that came at `unix_us`.
+    /// Takes a picture that was seen to have come by `unix_us`.
     pub(crate) fn push_video(&mut self, sample: flv::Sample, unix_us: u64, out: &mut Vec<Output>) {
         let decode_time = self.video.next(sample.dts_ms, self.audio.as_ref().and_then(AudioClock::end));
         if sample.sync || self.whole.is_full(sample.data.len(), decode_time) {
@@ -114,8 +117,16 @@ impl Generation {
         let sample = Sample { duration: STATED_DURATION, composition, sync, data: sample.data };
         let sequence = next(&mut self.numbers.video);
         let run = Run { track: Track::Video, decode_time, samples: std::slice::from_ref(&sample) };
-        let bytes = stamped(sequence, unix_us, run);
-        out.push(Output::Fragment { track: Track::Video, sequence, sync, decode_time, bytes });
+        let reached_us = self.arrival.stamp(decode_time, self.video.tie(), unix_us);
+        let bytes = stamped(sequence, reached_us, run);
+        out.push(Output::Fragment {
+            track: Track::Video,
+            sequence,
+            sync,
+            decode_time,
+            reached_us: Some(reached_us),
+            bytes,
+        });
         self.whole.push_video(decode_time, sample);
     }
 
@@ -132,7 +143,14 @@ impl Generation {
         let run = Run { track: Track::Audio, decode_time, samples: std::slice::from_ref(&sample) };
         let bytes = fragment(sequence, &[run]);
         let ticks = timeline::rescale(decode_time, VIDEO_TIMESCALE, aac.core_rate);
-        out.push(Output::Fragment { track: Track::Audio, sequence, sync: true, decode_time: ticks, bytes });
+        out.push(Output::Fragment {
+            track: Track::Audio,
+            sequence,
+            sync: true,
+            decode_time: ticks,
+            reached_us: None,
+            bytes,
+        });
         if self.whole.is_full(sample.data.len(), ticks) {
             out.extend(self.take_whole(self.video.end()));
         }

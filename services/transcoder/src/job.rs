@@ -9,6 +9,7 @@ pub(crate) mod life;
 mod rate;
 pub(crate) mod report;
 mod task;
+mod way;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod arrival;
 mod board;
 mod failure;
 mod fanout;

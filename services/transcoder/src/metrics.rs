@@ -155,7 +155,7 @@ impl Metrics {
             )?,
             publish_delay: histogram(
                 "publish_delay_seconds",
-                "From a keyframe out of ffmpeg to its last byte handed to the network.",
+                "From a keyframe that is ready to its last byte handed to the network.",
                 PUBLISH_BUCKETS,
             )?,
             publish_ack: histogram(
@@ -265,9 +265,11 @@ pub(crate) struct AwaitedAck {
 }
 
 impl AwaitedAck {
-    /// It came.
-    pub(crate) fn came(self) {
-        self.ack.observe(self.since.elapsed().as_secs_f64());
+    /// It came. Returns after how long.
+    pub(crate) fn came(self) -> Duration {
+        let round_trip = self.since.elapsed();
+        self.ack.observe(round_trip.as_secs_f64());
+        round_trip
     }
 }
 

@@ -69,6 +69,8 @@ pub(crate) enum Output {
         sync: bool,
         /// `tfdt` in units of 1/90000 s, whatever the timescale of the track.
         decode_time: Ticks,
+        /// When a picture reached the worker, in Unix microseconds, which is what `prft` says too. Absent for audio.
+        reached_us: Option<u64>,
         /// `moof` and `mdat`, for video with `prft` before.
         bytes: Bytes,
     },
@@ -153,8 +155,8 @@ impl Muxer {
         rest.into_iter().collect()
     }
 
-    /// Takes an item of either pipe, which came out of it at `now_unix_us` (Unix time in microseconds). Items that ask
-    /// for a transcode come back as the error that says so.
+    /// Takes an item of either pipe, which was seen to have come by `now_unix_us` (Unix time in microseconds). Items that
+    /// ask for a transcode come back as the error that says so.
     pub(crate) fn push(&mut self, item: Item, now_unix_us: u64) -> Result<Vec<Output>, Error> {
         let mut out = Vec::new();
         match item {

@@ -119,6 +119,11 @@ impl VideoClock {
         self.last as Ticks
     }
 
+    /// What ties source and timeline: changes when the source's clock was set, and the timeline went on nevertheless.
+    pub(crate) fn tie(&self) -> i64 {
+        self.offset
+    }
+
     /// Where the next frame is expected.
     pub(crate) fn end(&self) -> Ticks {
         (self.last + self.pace) as Ticks

@@ -76,10 +76,11 @@ export async function observe(page: Page, seconds: number, selector = PLAYER): P
 
         const frames: Frame[] = [];
         let watching = true;
-        const onFrame: VideoFrameRequestCallback = (_, { mediaTime, presentedFrames: presented }) => {
+        const onFrame: VideoFrameRequestCallback = (_, { mediaTime, presentedFrames: presented, expectedDisplayTime }) => {
           if (!watching) return;
           const stamp = readStamp();
-          frames.push(stamp === undefined ? { mediaTime, presented } : { mediaTime, presented, stamp, age: Date.now() - stamp });
+          const shownAt = Date.now() + expectedDisplayTime - performance.now();
+          frames.push(stamp === undefined ? { mediaTime, presented } : { mediaTime, presented, stamp, age: shownAt - stamp });
           video.requestVideoFrameCallback(onFrame);
         };
         video.requestVideoFrameCallback(onFrame);
@@ -209,7 +210,7 @@ function steps(seen: Observation): number[] {
 /** An observation in one line, for messages. */
 export function summary(seen: Observation): string {
   const ages = seen.frames.flatMap(({ age }) => age ?? []).sort((a, b) => a - b);
-  const quantile = (q: number): number | undefined => ages[Math.floor(q * (ages.length - 1))];
+  const quantile = (q: number): number => Math.round(ages[Math.floor(q * (ages.length - 1))] ?? NaN);
   const jumps = steps(seen);
   return [
     `${Math.round(seen.wallMs)} ms of wall, ${Math.round(seen.mediaMs)} ms of media`,

@@ -24,6 +24,27 @@ export function stats(page: Page): Promise<Stats> {
   return page.evaluate(() => (document.querySelector('mqtt-video') as Element).stats);
 }
 
+/** What the player says of the latency, in milliseconds, with each frame that comes on screen for `seconds`. */
+export function latencies(page: Page, seconds: number): Promise<readonly number[]> {
+  return page.evaluate(
+    (seconds) =>
+      new Promise<number[]>((resolve) => {
+        const player = document.querySelector('mqtt-video') as Element;
+        const until = performance.now() + seconds * 1000;
+        const figures: number[] = [];
+        // The player has asked for the frame earlier, and is called earlier.
+        const onFrame = (now: number): void => {
+          const { latencyMs } = player.stats;
+          if (latencyMs !== undefined) figures.push(latencyMs);
+          if (now < until) player.video.requestVideoFrameCallback(onFrame);
+          else resolve(figures);
+        };
+        player.video.requestVideoFrameCallback(onFrame);
+      }),
+    seconds,
+  );
+}
+
 export async function expectState(page: Page, state: string): Promise<void> {
   await expect(page.locator('#state')).toHaveAttribute('data-state', state);
 }

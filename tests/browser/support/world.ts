@@ -25,6 +25,8 @@ export interface Description {
   /** Further arguments of each transcoder. */
   readonly transcoders?: readonly (readonly string[])[];
   readonly gatekeeper?: readonly string[];
+  /** Environment variables of the transcoders. */
+  readonly transcoder_environment?: Readonly<Record<string, string>>;
 }
 
 interface Started {

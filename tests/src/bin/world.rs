@@ -14,6 +14,7 @@
 //!   "transcoders": [["--linger", "1s"], []],
 //!   "gatekeeper": ["--log-level", "debug"],
 //!   "environment": {"LOBBY_PASSWORD": "…"},
+//!   "transcoder_environment": {"TZ": "…"},
 //!   "mosquitto": "max_queued_messages 100\n"
 //! }
 //! ```
@@ -23,6 +24,7 @@
 //!   picture, `running: false` reserves its address for a later `start`.
 //! * `sources`: the gatekeeper's sources file, in place of the one made of the cameras; `{NAME}` is a camera's URL.
 //! * `environment`: variables of the gatekeeper, to which sources may refer.
+//! * `transcoder_environment`: variables of the transcoders.
 //! * `transcoders`: further arguments of each; default two without any.
 //!
 //! # Answer

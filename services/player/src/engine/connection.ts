@@ -7,6 +7,7 @@ import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt';
 import { Backoff } from './backoff';
 import { Emitter } from './emitter';
 import { PlayerError } from './errors';
+import { RoundTrip } from './round-trip';
 
 export type QoS = 0 | 1;
 
@@ -44,6 +45,7 @@ const RESET_SPACING_MS = 10_000;
 
 export class Connection {
   readonly events = new Emitter<ConnectionEvents>();
+  readonly roundTrip = new RoundTrip();
   private client: MqttClient | undefined;
   private readonly routes = new Map<string, Set<Route>>();
   private readonly backoff = new Backoff({ min: 500, max: 1500 });
@@ -110,6 +112,13 @@ export class Connection {
     this.flush();
   }
 
+  /** Called at a steady pace, by whoever wants to know the round trip. */
+  tick(now: number): void {
+    if (!this.isUp || !this.roundTrip.isDue(now)) return;
+    this.client?.sendPing();
+    this.flush();
+  }
+
   /**
    * Hands what was sent to the browser now. mqtt.js collects packets until its next turn, which costs milliseconds, and on
    * a page that is being closed never comes.
@@ -161,7 +170,13 @@ export class Connection {
     });
     this.client = client;
     this.unheard.clear();
+    this.roundTrip.reset();
+    // The client asks by itself, too, on a connection that is quiet.
+    client.on('packetsend', (packet) => {
+      if (packet.cmd === 'pingreq' && client === this.client) this.roundTrip.sent(performance.now());
+    });
     client.on('packetreceive', (packet) => {
+      if (packet.cmd === 'pingresp' && client === this.client) this.roundTrip.answered(performance.now());
       if (packet.cmd === 'puback' && packet.reasonCode === NO_MATCHING_SUBSCRIBERS) {
         this.unheard.add(packet.messageId ?? 0);
       }

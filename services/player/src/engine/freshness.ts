@@ -20,7 +20,7 @@ export class Freshness {
   private tolerance = 1;
   private toldAt = -Infinity;
 
-  /** Takes the age of a live fragment, both in milliseconds; true: the connection is not worth keeping. */
+  /** Takes how long ago a live fragment was published, both in milliseconds; true: the connection is not worth keeping. */
   observe(now: number, age: number): boolean {
     if (now - this.toldAt > CALM_MS) this.tolerance = 1;
     const { tolerance } = this;

@@ -21,7 +21,9 @@ export interface LiveEdge {
   readonly live: boolean;
 }
 
-export interface StallCounts {
+export interface PlayCounts {
+  /** For how long a picture was due: from the first one on, unless paused. Stalls are in it. */
+  watchedMs: number;
   stalls: number;
   rebufferMs: number;
 }
@@ -42,7 +44,7 @@ const APPEND_MS = 500;
 const CATCH_UP_SPACING_MS = 300;
 
 export class Pilot {
-  readonly counts: StallCounts = { stalls: 0, rebufferMs: 0 };
+  readonly counts: PlayCounts = { watchedMs: 0, stalls: 0, rebufferMs: 0 };
   private readonly law: LiveEdgeLaw;
   private edge: LiveEdge | undefined;
   private seekAt = -Infinity;
@@ -152,13 +154,14 @@ export class Pilot {
     this.events.seeked(decision.why);
   }
 
-  /** Called at a steady pace: counts the time that the clock stands for want of media. */
+  /** Called at a steady pace: counts the time that is watched, and that the clock stands for want of media. */
   meter(now: number): void {
     const elapsed = this.ticked === undefined ? 0 : now - this.ticked;
     this.ticked = now;
     const { edge, video } = this;
-    const stands =
-      this.started && edge !== undefined && !video.paused && stalled(edge.time, video.currentTime, now - this.movedAt);
+    const isDue = this.started && edge !== undefined && !video.paused;
+    if (isDue) this.counts.watchedMs += elapsed;
+    const stands = isDue && stalled(edge.time, video.currentTime, now - this.movedAt);
     if (!stands) {
       this.inStall = false;
       return;

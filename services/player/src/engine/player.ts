@@ -305,6 +305,7 @@ export class Player {
   private tick(): void {
     const now = performance.now();
     this.sitting?.tick(now);
+    this.measureWay(now);
     if (now - this.statsAt >= STATS_MS) {
       this.statsAt = now;
       this.events.emit('stats', this.stats);
@@ -314,6 +315,13 @@ export class Player {
       this.report();
     }
     this.update();
+  }
+
+  private measureWay(now: number): void {
+    const { connection } = this.lease ?? {};
+    connection?.tick(now);
+    const roundTrip = connection?.roundTrip.value;
+    if (roundTrip !== undefined) this.clock.brokerAnswersIn(roundTrip);
   }
 
   /** Tells how well it has played since the last time. */
@@ -366,6 +374,7 @@ export class Player {
     const quality = this.video.getVideoPlaybackQuality();
     return {
       ...totals,
+      watchedMs: totals.watchedMs + pilot.counts.watchedMs,
       stalls: totals.stalls + pilot.counts.stalls,
       rebufferMs: totals.rebufferMs + pilot.counts.rebufferMs,
       gaps: totals.gaps + intake.counts.gaps,

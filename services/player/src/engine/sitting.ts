@@ -240,6 +240,7 @@ export class Sitting {
     this.lastTick = tick;
     this.plan.clock.follow(tick.worker);
     this.plan.clock.observe(tick.time, Date.now());
+    if (tick.latencyMs !== undefined) this.plan.clock.workerIsAway(tick.latencyMs);
     this.supervisor.heard(tick.state, performance.now());
     this.events.changed();
   }
@@ -300,10 +301,10 @@ export class Sitting {
 
   private checkAge(now: number, segment: MediaFragment): void {
     if (segment.capturedAt === undefined) return;
-    const { clock } = this.plan;
-    clock.observe(segment.capturedAt, Date.now());
-    const age = clock.age(segment.capturedAt, Date.now());
-    if (age !== undefined && this.freshness.observe(now, age)) this.plan.connection.reset();
+    const age = this.plan.clock.age(segment.capturedAt, Date.now());
+    // How long the worker had it is none of the broker's doing, and no better on another connection.
+    const held = this.lastTick?.heldMs ?? 0;
+    if (age !== undefined && this.freshness.observe(now, age - held)) this.plan.connection.reset();
   }
 
   private trim(): void {

@@ -4,6 +4,7 @@ import type { Sitting } from './sitting';
 import type { PlayerState } from './state';
 
 export interface Totals {
+  watchedMs: number;
   stalls: number;
   rebufferMs: number;
   reconnects: number;
@@ -17,6 +18,7 @@ export interface Totals {
 /** Nothing has happened yet. */
 export function noTotals(): Totals {
   return {
+    watchedMs: 0,
     stalls: 0,
     rebufferMs: 0,
     reconnects: 0,
@@ -53,8 +55,8 @@ export interface PlayerStats extends Readonly<Totals> {
   /** Bits a second that arrive for this player. */
   readonly bitrate: number;
   /**
-   * From the worker's hands to the screen, milliseconds; without the shortest way through the broker. Undefined until the
-   * worker's clock is known well enough.
+   * From when the picture reached the worker to when it was on screen, milliseconds. Undefined until the worker's clock is
+   * known well enough.
    */
   readonly latencyMs: number | undefined;
   /** Milliseconds between playhead and live edge, and what is aimed at. */

@@ -46,6 +46,9 @@ export interface Tick {
   readonly fps: number | undefined;
   readonly viewers: number | undefined;
   readonly restarts: number | undefined;
+  /** How long pictures were with the worker before it published them, and what it takes to the broker; milliseconds. */
+  readonly heldMs: number | undefined;
+  readonly latencyMs: number | undefined;
 }
 
 export interface ListedSource {
@@ -72,6 +75,7 @@ export interface Quality {
   readonly profile: string | undefined;
   readonly firstFrameMs: number | undefined;
   readonly latencyMs: { readonly p50: number; readonly p95: number } | undefined;
+  readonly watchedMs: number;
   readonly stalls: number;
   readonly rebufferMs: number;
   readonly droppedFrames: number;
@@ -88,6 +92,7 @@ export function qualityReport(quality: Quality): string {
     profile: quality.profile,
     first_frame_ms: firstFrameMs && Math.round(firstFrameMs),
     latency_ms: latencyMs && { p50: Math.round(latencyMs.p50), p95: Math.round(latencyMs.p95) },
+    watched_ms: Math.round(quality.watchedMs),
     stalls: quality.stalls,
     rebuffer_ms: Math.round(quality.rebufferMs),
     dropped_frames: quality.droppedFrames,
@@ -144,6 +149,8 @@ export function readTick(payload: Uint8Array): Tick | undefined {
     fps: number(json['fps']),
     viewers: number(json['viewers']),
     restarts: number(json['restarts']),
+    heldMs: duration(json['held_ms']),
+    latencyMs: duration(json['latency_ms']),
   };
 }
 
@@ -209,4 +216,9 @@ function text(value: unknown): string | undefined {
 
 function number(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+function duration(value: unknown): number | undefined {
+  const found = number(value);
+  return found !== undefined && found >= 0 ? found : undefined;
 }

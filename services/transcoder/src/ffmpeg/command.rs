@@ -10,6 +10,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::plan::{Audio, Plan, Probe, Video};
+use super::reception::MARK;
 use crate::stream::{Source, Spec, Transcode};
 
 /// Protocols that a source may make ffmpeg speak, redirections included.
@@ -74,15 +75,16 @@ fn input(args: &mut Args, source: &Source, timeout: Duration) -> Option<SecretSt
 
 fn encode_profile(args: &mut Args, transcode: &Transcode) {
     encoder(args, transcode.gop());
+    args.push("-vf");
     let side = |side: u32, of_input: &str| match side {
         0 => "-2".to_owned(),
         // Never larger than the source: that would cost bandwidth and show nothing more.
         _ => format!("trunc(min({side},{of_input})/2)*2"),
     };
-    if transcode.width != 0 || transcode.height != 0 {
-        args.push("-vf");
-        args.0.push(format!("scale=w='{}':h='{}'", side(transcode.width, "iw"), side(transcode.height, "ih")));
-    }
+    args.0.push(match (transcode.width, transcode.height) {
+        (0, 0) => MARK.to_owned(),
+        (w, h) => format!("{MARK},scale=w='{}':h='{}'", side(w, "iw"), side(h, "ih")),
+    });
     if transcode.max_frames_per_second != 0 {
         args.push(&format!("-fpsmax {}", transcode.max_frames_per_second));
     }
@@ -99,6 +101,7 @@ fn encode_profile(args: &mut Args, transcode: &Transcode) {
 
 fn encode_fallback(args: &mut Args) {
     encoder(args, Transcode::default().gop());
+    args.push(&format!("-vf {MARK}"));
     args.push(&format!("-maxrate {FALLBACK_MAX_RATE} -bufsize {FALLBACK_MAX_RATE}"));
 }
 

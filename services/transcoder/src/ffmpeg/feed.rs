@@ -38,7 +38,7 @@ pub(crate) enum Event {
         /// It has an output for audio.
         expects_audio: bool,
     },
-    /// An item, and when it came out of ffmpeg.
+    /// An item, and when it reached us.
     Item(Item, SystemTime),
     /// There will be no more audio in this run.
     AudioEnded,

@@ -10,6 +10,7 @@ mod learned;
 mod pace;
 mod plan;
 mod process;
+mod reception;
 mod sandbox;
 
 use std::path::PathBuf;

@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 use super::Settings;
 use super::command::Invocation;
 use super::diagnosis::Scrubber;
+use super::reception::{self, Reception};
 use crate::flv::{Demuxer, Error as FlvError, Item};
 use crate::muxer::Track;
 
@@ -38,7 +39,7 @@ const MAX_LINE: usize = 1024;
 /// What a run gives.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// An item of a track, and when it came out of the pipe.
+    /// An item of a track, and when it reached us; of audio, when it came out of the pipe.
     Item(Item, SystemTime),
     /// A track's pipe ended; for video that is the beginning of the end.
     Ended(Track),
@@ -58,6 +59,7 @@ pub(crate) struct Process {
     /// Track that was read and may have items left.
     drains: Option<Track>,
     messages: Option<Messages>,
+    reception: Reception,
     exit: oneshot::Receiver<ExitStatus>,
     status: Option<ExitStatus>,
 }
@@ -90,9 +92,9 @@ pub(crate) fn start(
         Ok(Some(Output { pipe: receiver(reader)?, demuxer: Demuxer::new(), read_at: SystemTime::UNIX_EPOCH }))
     };
     let tracks = [output(video)?, if invocation.audio { output(audio)? } else { None }];
-    let messages =
-        Some(Messages { pipe: receiver(stderr)?, buffer: BytesMut::new(), lines: VecDeque::new(), scrubber });
-    let process = Process { leash, tracks, drains: None, messages, exit, status: None };
+    let messages = Some(Messages::new(receiver(stderr)?, scrubber));
+    let reception = Reception::default();
+    let process = Process { leash, tracks, drains: None, messages, reception, exit, status: None };
     Ok(async move {
         match started.await {
             Ok(Ok(())) => Ok(process),
@@ -127,7 +129,7 @@ impl Process {
             let (track, result) = tokio::select! {
                 result = Output::fill(video) => (Some(Track::Video), result),
                 result = Output::fill(audio) => (Some(Track::Audio), result),
-                result = Messages::fill(&mut self.messages) => (None, result),
+                result = Messages::fill(&mut self.messages, &mut self.reception) => (None, result),
                 status = &mut self.exit, if self.status.is_none() => {
                     // Without a status the thread is gone, and with it the process.
                     self.status = Some(status.unwrap_or_else(|_| ExitStatus::from_raw(Signal::SIGKILL as i32)));
@@ -155,7 +157,15 @@ impl Process {
         let track = self.drains?;
         let output = self.tracks[index(track)].as_mut()?;
         match output.demuxer.next() {
-            Ok(Some(item)) => Some(Event::Item(item, output.read_at)),
+            Ok(Some(item)) => {
+                let at = match &item {
+                    Item::Video(picture) => {
+                        self.reception.of(picture.dts_ms + i64::from(picture.cts_ms), output.read_at)
+                    }
+                    _ => output.read_at,
+                };
+                Some(Event::Item(item, at))
+            }
             Ok(None) => {
                 self.drains = None;
                 None
@@ -200,17 +210,26 @@ struct Messages {
 }
 
 impl Messages {
-    async fn fill(messages: &mut Option<Self>) -> io::Result<usize> {
+    fn new(pipe: pipe::Receiver, scrubber: Scrubber) -> Self {
+        Self { pipe, buffer: BytesMut::new(), lines: VecDeque::new(), scrubber }
+    }
+
+    /// Reads messages; those that are marks go where they belong.
+    async fn fill(messages: &mut Option<Self>, reception: &mut Reception) -> io::Result<usize> {
         let Some(messages) = messages else { return std::future::pending().await };
         messages.buffer.reserve(MAX_LINE);
         let bytes = messages.pipe.read_buf(&mut messages.buffer).await?;
-        messages.split();
+        messages.split(|pts_ms| reception.marked(pts_ms, SystemTime::now()));
         Ok(bytes)
     }
 
-    fn split(&mut self) {
+    fn split(&mut self, mut marked: impl FnMut(i64)) {
         while let Some(end) = self.buffer.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let line = self.buffer.split_to(end + 1);
+            if let Some(pts_ms) = reception::mark(&line) {
+                marked(pts_ms);
+                continue;
+            }
             let line = String::from_utf8_lossy(whole_words(&line[..end]));
             let line = self.scrubber.scrub(line.trim());
             if !line.is_empty() {

@@ -14,7 +14,7 @@ fn init(track: Track) -> Output {
 
 fn fragment(track: Track, sequence: u32, sync: bool, milliseconds: u64) -> Output {
     let bytes = Bytes::from(format!("{track:?} {sequence}"));
-    Output::Fragment { track, sequence, sync, decode_time: milliseconds * 90, bytes }
+    Output::Fragment { track, sequence, sync, decode_time: milliseconds * 90, reached_us: None, bytes }
 }
 
 fn video(sequence: u32, sync: bool, milliseconds: u64) -> Output {
@@ -108,6 +108,7 @@ fn memory_is_bounded() {
         sequence,
         sync,
         decode_time: u64::from(sequence) * 3600,
+        reached_us: None,
         bytes: Bytes::from(vec![0; 1 << 20]),
     };
     let mut gop = gop([generation(), init(Track::Video), init(Track::Audio), large(true, 0)]);

@@ -4,7 +4,7 @@
 //! way is bounded by the broker's queue, as nothing is under way that it did not take.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -17,6 +17,7 @@ use crate::fence::{self, Claim};
 use crate::job::life::State;
 use crate::job::rate::Rate;
 use crate::job::report::About;
+use crate::job::way::Way;
 use crate::muxer::Media;
 use crate::publisher::Publisher;
 use crate::stream::Spec;
@@ -36,8 +37,8 @@ pub(super) enum Subject {
     Viewer(String),
     /// Of a viewer's, by a GOP.
     ReplyViewer(String),
-    /// Of nobody's: the last byte of a keyframe went to the network that came out of ffmpeg then.
-    Keyframe(SystemTime),
+    /// Of nobody's: the last byte of a keyframe went to the network that was handed over then.
+    Keyframe(Instant),
     /// Of nobody's.
     Nobody,
 }
@@ -61,13 +62,15 @@ pub(super) struct Herald {
     publisher: Publisher,
     spec: Arc<Spec>,
     worker: Arc<str>,
-    pending: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// What became of something, and the round trip of a report that was acknowledged.
+    pending: FuturesUnordered<BoxFuture<'static, (Answer, Option<Duration>)>>,
+    way: Way,
 }
 
 impl Herald {
     /// For one stream on this worker.
     pub(super) fn new(publisher: Publisher, spec: Arc<Spec>, worker: Arc<str>) -> Self {
-        Self { publisher, spec, worker, pending: FuturesUnordered::new() }
+        Self { publisher, spec, worker, pending: FuturesUnordered::new(), way: Way::default() }
     }
 
     /// To one viewer.
@@ -91,7 +94,7 @@ impl Herald {
 
     /// To all.
     pub(super) fn tick(&mut self, news: &News, rate: &Rate, viewers: usize, restarts: u32) {
-        let tick = self.about(news.generation).tick(news.state, rate, viewers, restarts);
+        let tick = self.about(news.generation).tick(news.state, rate, viewers, restarts).by_way_of(self.way.half());
         let pending = self.publisher.report(self.topic("tick"), &tick);
         self.expect(Subject::Anybody, pending);
     }
@@ -117,15 +120,20 @@ impl Herald {
         }
     }
 
-    /// Listens to when a keyframe is out that came out of ffmpeg `at` that time.
-    pub(super) fn time(&mut self, keyframe: Pending, at: SystemTime) {
-        self.await_outcome(Subject::Keyframe(at), keyframe);
+    /// Listens to when a keyframe is out that was handed over just now.
+    pub(super) fn time(&mut self, keyframe: Pending) {
+        self.await_outcome(Subject::Keyframe(Instant::now()), keyframe);
     }
 
     /// The next answer. Cancel-safe.
     pub(super) async fn next(&mut self) -> Answer {
         match self.pending.next().await {
-            Some(answer) => answer,
+            Some((answer, round_trip)) => {
+                if let Some(round_trip) = round_trip {
+                    self.way.observe(round_trip);
+                }
+                answer
+            }
             None => std::future::pending().await,
         }
     }
@@ -144,10 +152,8 @@ impl Herald {
                 let awaited = self.publisher.awaits_ack();
                 self.pending.push(Box::pin(async move {
                     let outcome = pending.outcome().await;
-                    if outcome.is_ok() {
-                        awaited.came();
-                    }
-                    (subject, outcome)
+                    let round_trip = outcome.is_ok().then(|| awaited.came());
+                    ((subject, outcome), round_trip)
                 }));
             }
             Err(error) => debug!(%error, ?subject, "a report was not published"),
@@ -155,7 +161,7 @@ impl Herald {
     }
 
     fn await_outcome(&mut self, subject: Subject, pending: Pending) {
-        self.pending.push(Box::pin(async move { (subject, pending.outcome().await) }));
+        self.pending.push(Box::pin(async move { ((subject, pending.outcome().await), None) }));
     }
 
     fn about(&self, generation: u64) -> About<'_> {

@@ -1,6 +1,8 @@
-//! Frames and bits per second of a stream, over the last few seconds. Pure: a second is a call.
+//! Frames and bits per second of a stream, and how long its frames are with the worker, over the last few seconds. Pure: a
+//! second is a call.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Seconds that are looked back on: smooths out where the border of a second happens to fall.
 const SECONDS: usize = 5;
@@ -18,12 +20,16 @@ pub(crate) struct Rate {
 struct Count {
     frames: u32,
     bytes: usize,
+    held: Duration,
 }
 
 impl Rate {
-    /// A fragment came, which is a frame if it is of video.
-    pub(crate) fn count(&mut self, frame: bool, bytes: usize) {
-        self.now.frames += u32::from(frame);
+    /// A fragment came. If it is a frame of video: how long ago that had reached us.
+    pub(crate) fn count(&mut self, held: Option<Duration>, bytes: usize) {
+        if let Some(held) = held {
+            self.now.frames += 1;
+            self.now.held += held;
+        }
         self.now.bytes += bytes;
     }
 
@@ -57,6 +63,12 @@ impl Rate {
         (bytes as f64 * 8.0 / self.seconds()) as u64
     }
 
+    /// For how long frames were with the worker, ffmpeg included, before they were published: the mean. `None` without any.
+    pub(crate) fn held(&self) -> Option<Duration> {
+        let frames: u32 = self.past.iter().map(|count| count.frames).sum();
+        self.past.iter().map(|count| count.held).sum::<Duration>().checked_div(frames)
+    }
+
     fn seconds(&self) -> f64 {
         self.past.len().max(1) as f64
     }
@@ -71,7 +83,7 @@ mod tests {
         let mut rate = Rate::default();
         for second in 0..20 {
             if second % 4 == 0 {
-                rate.count(true, 1000);
+                rate.count(Some(Duration::ZERO), 1000);
             }
             assert!(!rate.second());
         }
@@ -81,13 +93,15 @@ mod tests {
     fn rates_are_means_over_the_last_seconds() {
         let mut rate = Rate::default();
         for frames in [0, 0, 30, 31, 29, 30, 30] {
-            (0..frames).for_each(|_| rate.count(true, 1000));
-            rate.count(false, 500);
+            (0..frames).for_each(|n| rate.count(Some(Duration::from_millis(30 + n % 2 * 10)), 1000));
+            rate.count(None, 500);
             rate.second();
         }
         assert!((rate.frames_per_second() - 30.0).abs() < 0.01);
         assert_eq!(rate.bits_per_second(), 30_500 * 8);
+        assert_eq!(rate.held().map(|held| held.as_millis()), Some(34));
         (0..SECONDS).for_each(|_| assert!(rate.second(), "it stands"));
+        assert_eq!(rate.held(), None);
         assert!(rate.frames_per_second() < 0.01);
     }
 }

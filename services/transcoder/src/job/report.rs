@@ -46,6 +46,10 @@ pub(crate) struct Tick<'a> {
     viewers: usize,
     restarts: u32,
     worker: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<f64>,
 }
 
 /// Retained: what the stream is made of.
@@ -138,6 +142,8 @@ impl<'a> About<'a> {
             viewers,
             restarts,
             worker: self.worker,
+            held_ms: rate.held().map(milliseconds),
+            latency_ms: None,
         }
     }
 
@@ -169,6 +175,13 @@ impl<'a> About<'a> {
     }
 }
 
+impl Tick<'_> {
+    /// Adds how long it takes to the broker.
+    pub(crate) fn by_way_of(self, way: Option<Duration>) -> Self {
+        Self { latency_ms: way.map(milliseconds), ..self }
+    }
+}
+
 /// Whoever reads it watches, so for them no stream lingers.
 pub(crate) fn to_viewers(state: State) -> &'static str {
     match state {
@@ -186,6 +199,11 @@ pub(crate) fn unix_ms() -> u64 {
 /// Time since the Unix epoch; a clock before it counts as there.
 pub(crate) fn unix(time: SystemTime) -> Duration {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Milliseconds, to a tenth.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
 /// Whole seconds, rounded up, so that nobody comes back too early.
@@ -235,6 +253,24 @@ mod tests {
                 "worker": "transcoder-0", "time": 0, "session": "s-1", "error": "the source does not answer",
                 "code": "source_unreachable", "retry_after_s": 2}),
         );
+    }
+
+    #[test]
+    fn a_tick_leaves_out_what_is_not_known() {
+        let spec = spec();
+        let about = About { spec: &spec, worker: "w", generation: 7 };
+        let mut rate = Rate::default();
+        let bare = serde_json::json!({"time": 0, "generation": 7, "state": "live", "fps": 0.0, "bitrate": 0, "viewers": 2,
+            "restarts": 1, "worker": "w"});
+        check(&about.tick(State::Live, &rate, 2, 1), &bare);
+        rate.count(Some(Duration::from_micros(41_260)), 1000);
+        rate.second();
+        let mut full = bare;
+        full["fps"] = 1.0.into();
+        full["bitrate"] = 8000.into();
+        full["held_ms"] = 41.3.into();
+        full["latency_ms"] = 0.5.into();
+        check(&about.tick(State::Live, &rate, 2, 1).by_way_of(Some(Duration::from_micros(480))), &full);
     }
 
     #[test]

@@ -151,10 +151,10 @@ impl Job {
             feed::Event::Began { expects_audio } => {
                 self.run_began = true;
                 let outputs = self.muxer.begin(report::unix_ms(), expects_audio);
-                self.publish(&outputs, SystemTime::now());
+                self.publish(&outputs);
             }
             feed::Event::Item(item, at) => match self.muxer.push(item, report::unix(at).as_micros() as u64) {
-                Ok(outputs) => self.publish(&outputs, at),
+                Ok(outputs) => self.publish(&outputs),
                 Err(error) => {
                     warn!(%error, "the source has to be transcoded");
                     self.feed.reject(match error {
@@ -165,7 +165,7 @@ impl Job {
             },
             feed::Event::AudioEnded => {
                 let outputs = self.muxer.give_up_audio();
-                self.publish(&outputs, SystemTime::now());
+                self.publish(&outputs);
             }
             feed::Event::Ended(End::Learnt | End::Replaced) => {
                 self.restarted("learnt");
@@ -195,15 +195,14 @@ impl Job {
         self.shared.metrics.restarted(reason);
     }
 
-    /// Publishes what was made of something that came out of ffmpeg `at` that time.
-    fn publish(&mut self, outputs: &[Output], at: SystemTime) {
+    fn publish(&mut self, outputs: &[Output]) {
         if outputs.is_empty() {
             return;
         }
         let under_way = self.fanout.publish(outputs);
         self.herald.listen(under_way.evidence);
         if let Some(keyframe) = under_way.keyframe {
-            self.herald.time(keyframe, at);
+            self.herald.time(keyframe);
         }
         let mut keyframe = false;
         for output in outputs {
@@ -216,8 +215,10 @@ impl Job {
                     audio = media.audio.as_ref().map(|audio| audio.codec.as_str()),
                     "generation begins"
                 ),
-                Output::Fragment { track, sync, bytes, decode_time, .. } => {
-                    self.rate.count(*track == Track::Video, bytes.len());
+                Output::Fragment { track, sync, bytes, decode_time, reached_us, .. } => {
+                    let now = report::unix(SystemTime::now());
+                    let held = reached_us.map(|reached| now.saturating_sub(Duration::from_micros(reached)));
+                    self.rate.count(held, bytes.len());
                     if *track == Track::Video && *sync {
                         keyframe = true;
                         self.keyframe_due(*decode_time);
@@ -277,7 +278,7 @@ impl Job {
             Subject::Viewer(topic) | Subject::ReplyViewer(topic) => {
                 self.viewers.answered(&topic, anybody, Instant::now());
             }
-            Subject::Keyframe(at) => self.shared.metrics.keyframe_out(at.elapsed().unwrap_or_default()),
+            Subject::Keyframe(since) => self.shared.metrics.keyframe_out(since.elapsed()),
             Subject::Nobody => {}
         }
     }

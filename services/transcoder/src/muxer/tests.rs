@@ -94,7 +94,7 @@ fn read(bytes: &[u8]) -> Read {
 fn live(outputs: &[Output], wanted: Track) -> Vec<Read> {
     let mut fragments = Vec::new();
     for output in outputs {
-        if let Output::Fragment { track, sequence, sync, decode_time, bytes } = output
+        if let Output::Fragment { track, sequence, sync, decode_time, bytes, .. } = output
             && *track == wanted
         {
             let fragment = read(bytes);
@@ -505,7 +505,7 @@ proptest! {
                     generation = media.generation;
                     (started, times) = (false, [0; 2]);
                 }
-                Output::Fragment { track, sequence, sync, decode_time, bytes } => {
+                Output::Fragment { track, sequence, sync, decode_time, bytes, .. } => {
                     let track = usize::from(*track == Track::Audio);
                     prop_assert!(started || (*sync && track == 0), "begins with a keyframe");
                     started = true;

@@ -83,6 +83,19 @@ async fn a_run_gives_what_ffmpeg_writes_to_both_pipes() {
 }
 
 #[tokio::test]
+async fn a_transcode_tells_when_pictures_go_in_and_nobody_hears_it() {
+    let args = "-nostdin -loglevel error -f lavfi -i testsrc=size=64x64:rate=25:duration=1 -c:v libx264 \
+                -tune zerolatency -f flv -vf";
+    let args: Vec<_> = args.split_ascii_whitespace().chain([reception::MARK, "pipe:1"]).collect();
+    let mut process = run("ffmpeg", &args, false).await;
+    let (items, messages, _) = all(&mut process).await;
+    assert_eq!(messages, [""; 0]);
+    assert_eq!(items.iter().filter(|item| matches!(item, Item::Video(_))).count(), 25);
+    // One more at the end of the input.
+    assert_eq!(process.reception.last_mark(), Some(1000));
+}
+
+#[tokio::test]
 async fn ffmpeg_cannot_write_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let (new, old) = (dir.path().join("new.flv"), dir.path().join("old.flv"));
