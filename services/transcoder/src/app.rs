@@ -28,7 +28,7 @@ use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use self::load::Load;
-use crate::args::{Args, ServiceArgs};
+use crate::args::{Args, ReaderArg, ServiceArgs};
 use crate::board::{Board, Worker};
 use crate::fence::Claim;
 use crate::ffmpeg::{Learned, Sandbox, Settings};
@@ -65,6 +65,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         stall_timeout: args.streams.stall_timeout,
         sandbox: Sandbox::new(),
         learned: Learned::default(),
+        direct: args.streams.reader == ReaderArg::Direct,
     };
     let mut server = server(&args.service)?;
     let shutdown = runtime::shutdown::signals().context("cannot handle signals")?;

@@ -57,6 +57,10 @@ pub(crate) struct StreamArgs {
     /// Streams that run at once at most.
     #[arg(long, env = "MQTT_VIDEO_MAX_STREAMS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) max_streams: u16,
+    /// Who reads cameras of which nothing has to be transcoded. `direct` is ours: it is a frame faster, starts sooner and costs no
+    /// process, and leaves to ffmpeg what it cannot read.
+    #[arg(long, env = "MQTT_VIDEO_READER", value_enum, default_value_t = ReaderArg::Ffmpeg)]
+    pub(crate) reader: ReaderArg,
     /// The ffmpeg program: a path, or a name that is looked for in PATH.
     #[arg(long, env = "MQTT_VIDEO_FFMPEG", default_value = "ffmpeg")]
     pub(crate) ffmpeg: PathBuf,
@@ -72,6 +76,15 @@ pub(crate) struct StreamArgs {
     /// How long a worker that is asked to end goes on serving streams that still have viewers, so that they can be moved.
     #[arg(long, env = "MQTT_VIDEO_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
     pub(crate) drain_timeout: Duration,
+}
+
+/// Who reads cameras.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ReaderArg {
+    /// ffmpeg, always.
+    Ffmpeg,
+    /// Ourselves, where we can.
+    Direct,
 }
 
 /// How media reaches viewers.

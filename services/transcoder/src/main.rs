@@ -21,6 +21,7 @@ mod muxer;
 mod packet;
 mod parts;
 mod publisher;
+mod rtsp;
 mod run;
 mod service;
 mod stream;

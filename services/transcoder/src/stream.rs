@@ -80,6 +80,11 @@ pub(crate) struct Transcode {
 }
 
 impl Spec {
+    /// Whether it may be read without ffmpeg, as far as is known without asking.
+    pub(crate) fn can_be_direct(&self) -> bool {
+        self.transcode.is_none() && self.source.url.scheme() == "rtsp"
+    }
+
     /// The same values, checked.
     pub(crate) fn checked(self) -> Result<Self, Failure> {
         if self.key.source.is_empty() || self.key.profile.is_empty() {

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod describing;
+mod direct;
 mod leaving;
 mod live;
 mod metrics;

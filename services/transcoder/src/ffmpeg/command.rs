@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_copied_is_encoded() {
-        let plan = Plan { video: Video::Encode, audio: Audio::Encode, probe: Probe::Long };
+        let plan = Plan { video: Video::Encode, audio: Audio::Encode, probe: Probe::Long, ..Plan::default() };
         insta::assert_snapshot!(rendered(&spec(None, None), plan));
     }
 

@@ -28,6 +28,8 @@ pub(crate) enum Symptom {
     Unauthorized,
     /// It does not answer, or does not have the path.
     Unreachable,
+    /// It cannot be read without ffmpeg.
+    NeedsFfmpeg,
     /// Anything else.
     Other,
 }
@@ -44,6 +46,7 @@ impl Symptom {
         Self::ParametersMissing,
         Self::Unauthorized,
         Self::Unreachable,
+        Self::NeedsFfmpeg,
         Self::Other,
     ];
 }

@@ -11,23 +11,24 @@
 //! dropped; whether there is still anybody to go on for is the job's business.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use futures::TryFutureExt;
 use tracing::{debug, info, warn};
 
 use super::chatter::Chatter;
 use super::command::invocation;
 use super::diagnosis::{self, Scrubber, Symptom};
+use super::input::{self, Beginning, Input, NotBegun};
 use super::pace::Pace;
 use super::plan::{Audio, Plan};
-use super::process::{self, Process};
+use super::process;
 use super::{Settings, learned::Learned};
 use crate::failure::{Code, Failure};
 use crate::flv::Item;
 use crate::muxer::Track;
+use crate::rtsp;
 use crate::stream::Spec;
 
 /// What the feed gives.
@@ -108,13 +109,13 @@ pub(crate) struct Feed {
 
 enum State {
     Waiting(Instant),
-    Starting(Pin<Box<dyn Future<Output = io::Result<Process>> + Send>>),
+    Starting(Beginning),
     Running(Run),
-    Stopping(Process, Why),
+    Stopping(Input, Why),
 }
 
 struct Run {
-    process: Process,
+    input: Input,
     symptom: Symptom,
     began: Instant,
     pictures: bool,
@@ -150,13 +151,17 @@ impl Feed {
                     }
                 }
                 State::Starting(starting) => match starting.await {
-                    Ok(process) => return self.began(process),
-                    Err(error) => return self.not_started(&error),
+                    Ok(input) => return self.began(input),
+                    Err(NotBegun::Io(error)) => return self.not_started(&error),
+                    Err(NotBegun::Source(symptom, why)) => {
+                        debug!(why = self.scrubber().scrub(&why), ?symptom, "the source does not play");
+                        return self.conclude(symptom, Reason::Failed);
+                    }
                 },
                 State::Running(run) => {
                     let stalled = run.alive_at + self.settings.stall_timeout;
                     let event = tokio::select! {
-                        event = run.process.next() => event,
+                        event = run.input.next() => event,
                         () = tokio::time::sleep_until(stalled.into()) => {
                             self.stop(Why::Stalled);
                             continue;
@@ -166,12 +171,12 @@ impl Feed {
                         return event;
                     }
                 }
-                State::Stopping(process, why) => match process.next().await {
-                    process::Event::Exited(_) => {
+                State::Stopping(input, why) => match input.next().await {
+                    input::Event::Gone(_) => {
                         let why = *why;
                         return self.stopped(why);
                     }
-                    process::Event::Message(line) => self.chatter.message(&line, self.pace.is_failing()),
+                    input::Event::Message(line) => self.chatter.message(&line, self.pace.is_failing()),
                     _ => {}
                 },
             }
@@ -199,48 +204,67 @@ impl Feed {
 
     /// Ends the run and waits until it is gone.
     pub(crate) async fn end(self) {
-        let mut process = match self.state {
-            State::Running(run) => run.process,
-            State::Stopping(process, _) => process,
+        let mut input = match self.state {
+            State::Running(run) => run.input,
+            State::Stopping(input, _) => input,
             State::Starting(starting) => match starting.await {
-                Ok(process) => process,
+                Ok(input) => input,
                 Err(_) => return,
             },
             State::Waiting(_) => return,
         };
-        process.stop();
-        while !matches!(process.next().await, process::Event::Exited(_)) {}
+        input.stop();
+        while !matches!(input.next().await, input::Event::Gone(_)) {}
     }
 
     fn start(&mut self) -> io::Result<State> {
+        if self.settings.direct && self.plan.is_direct() && self.spec.can_be_direct() {
+            let with_audio = self.plan.audio != Audio::Absent;
+            let session = rtsp::start(self.spec.source.clone(), with_audio, self.settings.source_timeout);
+            let input = session
+                .map_ok(|session| Input::Direct(Box::new(session)))
+                .map_err(|failed| NotBegun::Source(failed.symptom, failed.text));
+            return Ok(State::Starting(Box::pin(input)));
+        }
         let invocation = invocation(&self.spec, self.plan, self.settings.source_timeout);
-        let scrubber = Scrubber::new(self.spec.source.login());
-        Ok(State::Starting(Box::pin(process::start(&self.settings, &invocation, scrubber)?)))
+        let has_audio = invocation.audio;
+        let process = process::start(&self.settings, &invocation, self.scrubber())?;
+        let input = process
+            .map_ok(move |process| Input::Ffmpeg { process: Box::new(process), has_audio })
+            .map_err(NotBegun::Io);
+        Ok(State::Starting(Box::pin(input)))
     }
 
-    fn began(&mut self, process: Process) -> Event {
+    fn scrubber(&self) -> Scrubber {
+        Scrubber::new(self.spec.source.login())
+    }
+
+    fn began(&mut self, input: Input) -> Event {
         let now = Instant::now();
         if self.pace.is_failing() {
-            debug!(pid = process.id(), plan = ?self.plan, "ffmpeg started again");
+            debug!(pid = input.id(), plan = ?self.plan, "ffmpeg started again");
         } else {
-            info!(pid = process.id(), plan = ?self.plan, "ffmpeg started");
+            match &input {
+                Input::Ffmpeg { .. } => info!(pid = input.id(), plan = ?self.plan, "ffmpeg started"),
+                Input::Direct(_) => info!(audio = input.has_audio(), "source plays"),
+            }
         }
-        self.state =
-            State::Running(Run { process, symptom: Symptom::Other, began: now, pictures: false, alive_at: now });
-        Event::Began { expects_audio: self.plan.audio != Audio::Absent }
+        let expects_audio = input.has_audio();
+        self.state = State::Running(Run { input, symptom: Symptom::Other, began: now, pictures: false, alive_at: now });
+        Event::Began { expects_audio }
     }
 
-    fn running(&mut self, event: process::Event) -> Option<Event> {
+    fn running(&mut self, event: input::Event) -> Option<Event> {
         let State::Running(run) = &mut self.state else { return None };
         match event {
-            process::Event::Item(item, at) => {
+            input::Event::Item(item, at) => {
                 if let Item::Video(_) = item {
                     run.alive_at = Instant::now();
                     run.pictures = true;
                 }
                 Some(Event::Item(item, at))
             }
-            process::Event::Message(line) => {
+            input::Event::Message(line) => {
                 // What it says once pictures flow is about a damaged picture, not about the source.
                 if !run.pictures {
                     run.symptom = diagnosis::first(run.symptom, &line);
@@ -248,24 +272,26 @@ impl Feed {
                 self.chatter.message(&line, self.pace.is_failing());
                 None
             }
-            process::Event::Ended(Track::Audio) => Some(Event::AudioEnded),
-            process::Event::Ended(Track::Video) => None,
-            process::Event::Broken(error) => {
+            input::Event::Ended(Track::Audio) => Some(Event::AudioEnded),
+            input::Event::Ended(Track::Video) => None,
+            input::Event::Broken(error) => {
                 warn!(%error, "ffmpeg's output is broken");
                 self.stop(Why::Broken);
                 None
             }
-            process::Event::Exited(status) => {
-                let (symptom, pictures) = (run.symptom, run.pictures);
+            input::Event::Gone(gone) => {
+                let symptom = if run.symptom == Symptom::Other { gone.symptom } else { run.symptom };
+                let pictures = run.pictures;
+                let status = self.scrubber().scrub(&gone.status);
                 if self.pace.is_failing() && !pictures {
-                    debug!(%status, ?symptom, "ffmpeg exited again");
+                    debug!(status, ?symptom, "run ended again");
                 } else {
-                    info!(%status, ?symptom, pictures, "ffmpeg exited");
+                    info!(status, ?symptom, pictures, "run ended");
                 }
-                let reason = match (status.signal(), pictures) {
-                    (Some(_), _) => Reason::Crashed,
-                    (None, true) => Reason::Exited,
-                    (None, false) => Reason::Failed,
+                let reason = match (gone.crashed, pictures) {
+                    (true, _) => Reason::Crashed,
+                    (false, true) => Reason::Exited,
+                    (false, false) => Reason::Failed,
                 };
                 Some(self.conclude(symptom, reason))
             }
@@ -277,8 +303,8 @@ impl Feed {
             State::Running(run) => {
                 info!(?why, "stopping ffmpeg");
                 self.pace.ran(run.pictures, run.began, Instant::now());
-                run.process.stop();
-                self.state = State::Stopping(run.process, why);
+                run.input.stop();
+                self.state = State::Stopping(run.input, why);
             }
             // It is on its way out already, or dies with the future that starts it.
             State::Stopping(process, Why::Symptom(_) | Why::Stalled | Why::Broken | Why::Replaced) => {

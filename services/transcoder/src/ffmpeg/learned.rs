@@ -56,7 +56,12 @@ mod tests {
     use super::super::plan::{Audio, Video};
     use super::*;
 
-    const SILENT: Plan = Plan { audio: Audio::Absent, video: Video::Copy, probe: super::super::plan::Probe::Short };
+    const SILENT: Plan = Plan {
+        audio: Audio::Absent,
+        video: Video::Copy,
+        probe: super::super::plan::Probe::Short,
+        reader: super::super::plan::Reader::Direct,
+    };
 
     #[test]
     fn what_was_learnt_is_tried_first_and_forgotten_after_a_while() {

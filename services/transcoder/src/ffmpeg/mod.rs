@@ -6,6 +6,7 @@ mod chatter;
 mod command;
 mod diagnosis;
 pub(crate) mod feed;
+mod input;
 mod learned;
 mod pace;
 mod plan;
@@ -16,6 +17,7 @@ mod sandbox;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use diagnosis::Symptom;
 pub(crate) use learned::Learned;
 pub(crate) use plan::Plan;
 pub(crate) use sandbox::Sandbox;
@@ -33,4 +35,6 @@ pub(crate) struct Settings {
     pub(crate) sandbox: Sandbox,
     /// What helped before.
     pub(crate) learned: Learned,
+    /// Sources are read without it where nothing has to be transcoded.
+    pub(crate) direct: bool,
 }

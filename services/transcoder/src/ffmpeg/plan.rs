@@ -14,6 +14,18 @@ pub(crate) struct Plan {
     pub(crate) audio: Audio,
     /// The look at the input before anything is written.
     pub(crate) probe: Probe,
+    /// Who reads it.
+    pub(crate) reader: Reader,
+}
+
+/// Who reads a source of which nothing has to be transcoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Reader {
+    /// Our own reader, if the worker may use it.
+    #[default]
+    Direct,
+    /// ffmpeg, since ours cannot.
+    Ffmpeg,
 }
 
 /// What to do with video where no profile asks for a transcode anyway.
@@ -67,13 +79,22 @@ impl Plan {
             Probe::Short => "short",
             Probe::Long => "long",
         };
-        format!("{video}/{audio}/{probe}")
+        let reader = match self.reader {
+            Reader::Direct => "",
+            Reader::Ffmpeg => "/ffmpeg",
+        };
+        format!("{video}/{audio}/{probe}{reader}")
     }
 
     /// Another worker's plan; `None`: there is none, or it speaks of what is not known here.
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         let (video, rest) = word.split_once('/')?;
         let (audio, probe) = rest.split_once('/')?;
+        let (probe, reader) = match probe.split_once('/') {
+            Some((probe, "ffmpeg")) => (probe, Reader::Ffmpeg),
+            Some(_) => return None,
+            None => (probe, Reader::Direct),
+        };
         Some(Self {
             video: match video {
                 "copy" => Video::Copy,
@@ -91,7 +112,13 @@ impl Plan {
                 "long" => Probe::Long,
                 _ => return None,
             },
+            reader,
         })
+    }
+
+    /// Whether everything is passed on as it is, which our own reader can do.
+    pub(crate) fn is_direct(self) -> bool {
+        self.video == Video::Copy && self.audio != Audio::Encode && self.reader == Reader::Direct
     }
 
     /// What to try after `symptom`, at once. `None`: nothing else can help, so it is the source's failure.
@@ -103,6 +130,7 @@ impl Plan {
             }
             Symptom::ParametersMissing if self.probe == Probe::Short => Self { probe: Probe::Long, ..self },
             Symptom::VideoNotCopyable | Symptom::ParametersMissing => Self { video: Video::Encode, ..self },
+            Symptom::NeedsFfmpeg => Self { reader: Reader::Ffmpeg, ..self },
             Symptom::NoVideo
             | Symptom::VideoUndecodable
             | Symptom::Unauthorized
@@ -129,7 +157,7 @@ mod tests {
                     steps += 1;
                 }
             }
-            prop_assert!(steps <= 4, "{steps}");
+            prop_assert!(steps <= 5, "{steps}");
         }
     }
 
@@ -155,6 +183,7 @@ mod tests {
             (Symptom::AudioNotCopyable, Some(Plan { audio: Audio::Encode, ..plan })),
             (Symptom::VideoNotCopyable, Some(Plan { video: Video::Encode, ..plan })),
             (Symptom::ParametersMissing, Some(Plan { probe: Probe::Long, ..plan })),
+            (Symptom::NeedsFfmpeg, Some(Plan { reader: Reader::Ffmpeg, ..plan })),
             (Symptom::NoVideo, None),
             (Symptom::Unreachable, None),
             (Symptom::Unauthorized, None),

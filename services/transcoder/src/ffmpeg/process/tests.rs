@@ -13,6 +13,7 @@ fn settings(program: &str) -> Settings {
         stall_timeout: Duration::from_secs(10),
         sandbox: Sandbox::new(),
         learned: Learned::default(),
+        direct: false,
     }
 }
 
