@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use url::Url;
 
-use crate::exit::{self, Failure};
+use crate::exit::{self, Ended, Failure};
 use crate::{describe, load, manual, play, top};
 
 /// Looks at, records and loads a running mqtt-video.
@@ -205,24 +205,37 @@ impl Delivery {
     }
 }
 
+impl Cli {
+    /// Whether an object on standard output is asked for.
+    pub(crate) fn json(&self) -> bool {
+        match &self.command {
+            Command::Describe(Describe { json, .. })
+            | Command::Play(Play { json, .. })
+            | Command::Load(Load { json, .. })
+            | Command::Top(Top { json, .. }) => *json,
+            Command::Completions(_) | Command::Man(_) => false,
+        }
+    }
+}
+
 /// Runs what was asked for.
-pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+pub(crate) fn run(cli: Cli) -> Result<(), Ended> {
     if cli.verbose {
         let filter = "info,runtime=debug,mqtt_video_cli=debug".to_owned();
         runtime::log::init(&runtime::log::Args { format: runtime::log::Format::Text, filter });
     }
     match cli.command {
-        Command::Completions(arguments) => return manual::completions(arguments.shell),
-        Command::Man(arguments) => return manual::pages(arguments.command.as_deref()),
+        Command::Completions(arguments) => return Ok(manual::completions(arguments.shell)?),
+        Command::Man(arguments) => return Ok(manual::pages(arguments.command.as_deref())?),
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Describe(arguments) => describe::run(arguments).await,
+            Command::Describe(arguments) => Ok(describe::run(arguments).await?),
             Command::Play(arguments) => play::run(arguments).await,
             Command::Load(arguments) => load::run(arguments).await,
-            Command::Top(arguments) => top::run(arguments).await,
+            Command::Top(arguments) => Ok(top::run(arguments).await?),
             Command::Completions(_) | Command::Man(_) => Ok(()),
         }
     });

@@ -21,7 +21,7 @@ pub(crate) async fn run(args: Describe) -> Result<(), Failure> {
     drop(viewer);
     connection.close().await;
     let (described, answer) = answered?;
-    if json { output::print_json(&answer) } else { output::print(text(&described).as_bytes()) }
+    if json { output::print_json(&answer) } else { output::print(output::clean(&text(&described)).as_bytes()) }
 }
 
 fn text(described: &Described) -> String {

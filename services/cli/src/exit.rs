@@ -1,8 +1,11 @@
 //! Why a command failed, and the status that scripts tell it by.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::output;
 
 /// What `--help` and the manual say of the status; the numbers are those of [`Failure::status`].
 pub(crate) const HELP: &str = "\
@@ -89,11 +92,46 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Tells people why, and scripts which.
-pub(crate) fn code_of(result: Result<(), Failure>) -> ExitCode {
-    let Err(failure) = result else { return ExitCode::SUCCESS };
-    // Nobody is left to be told when standard error is closed too.
-    let _ = writeln!(std::io::stderr(), "mqtt-video-cli: {failure}");
+/// How a command ended that failed.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    failure: Failure,
+    /// An object on standard output says so already.
+    told: bool,
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self { failure, told: false }
+    }
+}
+
+impl From<std::io::Error> for Ended {
+    fn from(error: std::io::Error) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl Ended {
+    /// With a failure that is part of the object which was printed.
+    pub(crate) fn told(failure: Failure) -> Self {
+        Self { failure, told: true }
+    }
+}
+
+/// Why, as JSON.
+pub(crate) fn object(failure: &Failure) -> Value {
+    json!({"code": failure.code(), "text": failure.to_string()})
+}
+
+/// Tells people why, and scripts which; those that asked for an object get one.
+pub(crate) fn code_of(result: Result<(), Ended>, json: bool) -> ExitCode {
+    let Err(Ended { failure, told }) = result else { return ExitCode::SUCCESS };
+    output::tell(&format!("mqtt-video-cli: {failure}"));
+    if json && !told {
+        // The status says more than that standard output is closed.
+        let _ = output::print_json(&json!({"error": object(&failure)}));
+    }
     ExitCode::from(failure.status())
 }
 

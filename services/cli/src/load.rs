@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{DeliveryArgs, Load};
 use crate::connection::Connection;
-use crate::exit::Failure;
+use crate::exit::{Ended, Failure};
 use crate::figures::Figures;
 use crate::media::intake::Faults;
 use crate::output;
@@ -25,7 +25,7 @@ use crate::wire::Wanted;
 use crowd::Crowd;
 
 /// Lets all viewers watch, and tells how they fared.
-pub(crate) async fn run(args: Load) -> Result<(), Failure> {
+pub(crate) async fn run(args: Load) -> Result<(), Ended> {
     let interrupted = runtime::shutdown::signals()?;
     let token = args.service.token()?;
     // One failure instead of as many as viewers.
@@ -62,7 +62,7 @@ pub(crate) async fn run(args: Load) -> Result<(), Failure> {
         let connections = args.connections.map_or(args.viewers, |shared| shared.min(args.viewers));
         output::print_json(&crowd.told(&args, connections))?;
     }
-    crowd.verdict()
+    crowd.verdict().map_err(Ended::told)
 }
 
 async fn gather(mut viewers: JoinSet<Outcome>, begin: Instant, length: Duration) -> Result<Crowd, Failure> {

@@ -18,6 +18,7 @@ mod wire;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let command = <args::Cli as clap::Parser>::parse();
-    exit::code_of(args::run(command))
+    let cli = <args::Cli as clap::Parser>::parse();
+    let json = cli.json();
+    exit::code_of(args::run(cli), json)
 }

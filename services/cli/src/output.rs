@@ -27,7 +27,12 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 
 /// Tells people; nobody is there when standard error is closed.
 pub(crate) fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", clean(text));
+}
+
+/// Text with foreign words in it, which may not reach a terminal's controls.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
 }
 
 /// Takes media.
@@ -52,6 +57,11 @@ impl Sink {
     /// Whether anything is kept.
     pub(crate) fn takes(&self) -> bool {
         self.writer.is_some()
+    }
+
+    /// Takes nothing more.
+    pub(crate) fn abandon(&mut self) {
+        self.writer = None;
     }
 
     /// Bytes that were taken.

@@ -4,27 +4,29 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use tokio::time::{interval, sleep_until};
+use tokio::time::{interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Play;
 use crate::connection::Connection;
-use crate::exit::Failure;
+use crate::exit::{self, Ended, Failure};
 use crate::media::mp4::Segment;
 use crate::media::recorder::Recorder;
 use crate::output::{self, Sink};
 use crate::viewer::{Options, Viewer};
 use crate::wire::{Described, Wanted};
 
+/// How long a write may take after Ctrl-C: a player that is paused does not read.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
 /// Plays until it is over, and tells what it was like.
-pub(crate) async fn run(args: Play) -> Result<(), Failure> {
+pub(crate) async fn run(args: Play) -> Result<(), Ended> {
     let Play { service, stream, delivery, source, out, duration, json } = args;
     if json && out.as_deref().is_some_and(|out| out.as_os_str() == "-") {
         usage("standard output carries the media; --json needs --out FILE, or none");
     }
     let interrupted = runtime::shutdown::signals()?;
     let wanted = Wanted { source, profile: stream.profile, token: service.token()? };
-    let sink = Sink::open(out.as_deref()).await?;
     let connection = Connection::open(&service.broker).await?;
     let options = Options { prefix: service.topic_prefix, wanted, timeout: service.timeout };
     let mut viewer = Viewer::open(&connection, options).await?;
@@ -37,9 +39,11 @@ pub(crate) async fn run(args: Play) -> Result<(), Failure> {
         other => {
             viewer.close().await;
             connection.close().await;
-            return other.map(|_| ());
+            return Ok(other.map(|_| ())?);
         }
     };
+    // Not before: a wrong name costs nobody a file.
+    let sink = Sink::open(out.as_deref()).await?;
     let audio = described.tracks.audio.is_some() && !delivery.video_only;
     let mut show = Show {
         recorder: Recorder::new(delivery.delivery, audio),
@@ -68,7 +72,7 @@ pub(crate) async fn run(args: Play) -> Result<(), Failure> {
         let mut object = json!({
             "source": source, "profile": profile, "worker": worker, "delivery": delivery.delivery.name(),
             "restarts": show.runs.saturating_sub(1), "written_bytes": show.sink.written(),
-            "error": played.as_ref().err().map(|failure| json!({"code": failure.code(), "text": failure.to_string()})),
+            "error": played.as_ref().err().map(exit::object),
         });
         let told = serde_json::to_value(&told).map_err(|error| Failure::Internal(error.to_string()))?;
         if let (Some(object), serde_json::Value::Object(told)) = (object.as_object_mut(), told) {
@@ -76,7 +80,7 @@ pub(crate) async fn run(args: Play) -> Result<(), Failure> {
         }
         output::print_json(&object)?;
     }
-    played.and(finished)
+    played.and(finished).map_err(Ended::told)
 }
 
 struct Show {
@@ -118,7 +122,18 @@ impl Show {
                 self.generation = viewer.generation();
                 self.runs += 1;
             }
-            if !self.record(segments).await? {
+            let stuck = async {
+                interrupted.cancelled().await;
+                sleep(LAST_WRITE).await;
+            };
+            let goes_on = tokio::select! {
+                goes_on = self.record(segments) => goes_on?,
+                () = stuck => {
+                    self.sink.abandon();
+                    false
+                }
+            };
+            if !goes_on {
                 return Ok(());
             }
         }

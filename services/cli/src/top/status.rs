@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer};
 pub(super) struct Status {
     /// Of the gatekeeper.
     pub(super) version: Option<String>,
+    /// When it was so, Unix time in milliseconds.
+    pub(super) time: Option<u64>,
     /// Seconds since the gatekeeper started.
     pub(super) uptime_s: Option<u64>,
     /// Whether this replica leads.
@@ -20,6 +22,9 @@ pub(super) struct Status {
     /// What runs in it.
     #[serde(deserialize_with = "or_nothing")]
     pub(super) streams: Vec<Stream>,
+    /// Streams that ended because their source failed, lately.
+    #[serde(deserialize_with = "or_nothing")]
+    pub(super) failures: Vec<Failed>,
     /// How those fare who watch.
     pub(super) viewers: Option<Viewers>,
 }
@@ -78,6 +83,22 @@ pub(super) struct Stream {
     pub(super) restarts: Option<u64>,
     /// Code of the protocol, of what went wrong last.
     pub(super) last_error: Option<String>,
+}
+
+/// A stream that ended because its source failed.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Failed {
+    /// Name of the source.
+    pub(super) source: Option<String>,
+    /// How it was to be delivered.
+    pub(super) profile: Option<String>,
+    /// Who tried.
+    pub(super) worker: Option<String>,
+    /// Code of the protocol.
+    pub(super) error: Option<String>,
+    /// Unix time in milliseconds.
+    pub(super) time: Option<u64>,
 }
 
 /// What players report.

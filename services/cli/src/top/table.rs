@@ -3,12 +3,13 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Row, Table};
 
-use super::status::{Status, Stream, Times, Worker};
+use super::status::{Failed, Status, Stream, Times, Worker};
+use crate::output;
 
 /// Stands for what is not known.
 const UNKNOWN: &str = "–";
 
-/// A line on the whole, a table of workers and one of streams, at most `width` columns wide.
+/// A line on the whole, a table of workers, one of streams, and one of failures if there are any, at most `width` columns wide.
 pub(super) fn text(status: &Status, width: u16) -> String {
     let workers = table(
         &["WORKER", "STATE", "SLOTS", "CPU", "STREAMS", "VIEWERS"],
@@ -22,7 +23,12 @@ pub(super) fn text(status: &Status, width: u16) -> String {
         status.streams.iter().map(stream),
         width,
     );
-    format!("{}\n\n{workers}\n\n{streams}", whole(status))
+    let text = format!("{}\n\n{workers}\n\n{streams}", whole(status));
+    if status.failures.is_empty() {
+        return text;
+    }
+    let failed = status.failures.iter().map(|failed| failure(failed, status.time));
+    format!("{text}\n\n{}", table(&["FAILED", "PROFILE", "WORKER", "ERROR", "AGO"], 4..5, failed, width))
 }
 
 fn whole(status: &Status) -> String {
@@ -61,7 +67,9 @@ fn worker(worker: &Worker) -> Vec<String> {
 }
 
 fn stream(stream: &Stream) -> Vec<String> {
+    // Zero, as an empty codec, is not known yet.
     let size = stream.width.zip(stream.height).filter(|(width, _)| *width > 0);
+    let rate = stream.frames_per_second.filter(|fps| *fps > 0.0);
     vec![
         known(stream.source.as_ref()),
         known(stream.profile.as_ref()),
@@ -70,10 +78,16 @@ fn stream(stream: &Stream) -> Vec<String> {
         known(stream.viewers),
         known(stream.codec.as_ref()),
         size.map_or(UNKNOWN.to_owned(), |(width, height)| format!("{width}x{height}")),
-        stream.frames_per_second.map_or(UNKNOWN.to_owned(), |fps| format!("{fps:.1}")),
+        rate.map_or(UNKNOWN.to_owned(), |fps| format!("{fps:.1}")),
         known(stream.restarts),
         known(stream.last_error.as_ref()),
     ]
+}
+
+fn failure(failed: &Failed, now: Option<u64>) -> Vec<String> {
+    let Failed { source, profile, worker, error, time } = failed;
+    let ago = now.zip(*time).map(|(now, then)| uptime(now.saturating_sub(then) / 1000));
+    vec![known(source.as_ref()), known(profile.as_ref()), known(worker.as_ref()), known(error.as_ref()), known(ago)]
 }
 
 fn table(
@@ -96,8 +110,8 @@ fn table(
 
 /// Foreign text, which may not reach the terminal's controls.
 fn known(value: Option<impl ToString>) -> String {
-    let clean = |value: String| value.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    value.map_or(UNKNOWN.to_owned(), |value| clean(value.to_string()))
+    let value = value.map(|value| value.to_string()).filter(|value| !value.is_empty());
+    value.map_or(UNKNOWN.to_owned(), |value| output::clean(&value).replace('\n', " "))
 }
 
 fn times(times: Option<Times>) -> String {
@@ -138,7 +152,10 @@ mod tests {
                      "codec": "avc1.42C01E", "width": 640, "height": 360, "frames_per_second": 29.97, "restarts": 0,
                      "last_error": null},
                     {"source": "gate", "profile": "legacy", "worker": "transcoder-0", "state": "restarting", "restarts": 4,
+                     "codec": "", "width": 0, "frames_per_second": 0.0,
                      "last_error": "source_unreachable", "of_the_future": 1}],
+                "failures": [{"source": "yard", "profile": "source", "worker": "transcoder-0",
+                     "error": "source_unauthorized", "time": 1789999978000}],
                 "viewers": {"count": 3, "latency_ms": {"p50": 68, "p95": 85}, "first_frame_ms": null, "rebuffer_ratio": 0.0}}"#
         ));
     }
