@@ -148,6 +148,19 @@ async fn a_refusal_is_status_4_and_names_its_code() {
         assert_eq!(ran.status, 4, "{command:?}: {}", ran.err);
         assert!(ran.err.contains("not_allowed") && ran.err.contains("there is no source of this name"), "{}", ran.err);
     }
+    for command in ["describe", "play"] {
+        let told = operator::run(&world, &[command, "attic", "--json"]).await.object();
+        assert_eq!(told["error"]["code"], "not_allowed", "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_costs_nobody_a_file() {
+    let world = world("silent").await;
+    let file = file(&world);
+    std::fs::write(&file, "precious").expect("written");
+    let ran = operator::run(&world, &["play", "attic", &format!("--out={}", file.display())]).await;
+    assert_eq!((ran.status, std::fs::read(&file).expect("there")), (4, b"precious".to_vec()));
 }
 
 #[track_caller]
@@ -162,6 +175,14 @@ async fn without_a_broker_the_status_is_3() {
     for command in ["describe", "play", "load"] {
         assert_no_broker(&operator::run_alone(&[command, "lobby", &broker]).await, "refused");
     }
+}
+
+#[tokio::test]
+async fn top_without_a_gatekeeper_is_status_3() {
+    let gatekeeper = format!("--gatekeeper=http://127.0.0.1:{}", ports::free());
+    let ran = operator::run_alone(&["top", "--once", &gatekeeper]).await;
+    assert_eq!(ran.status, 3, "{}", ran.err);
+    assert!(ran.err.contains("/status.json: ") && ran.err.contains("refused"), "{}", ran.err);
 }
 
 #[tokio::test]
