@@ -16,7 +16,7 @@ help: ## Say what there is to make
 
 build: ## Release binaries in target/release and the player in services/player/dist
 	@$(INSTALL) build
-	cargo build --locked --release --package gatekeeper --package transcoder
+	cargo build --locked --release --package gatekeeper --package transcoder --package mqtt-video-cli
 	$(MAKE) --no-print-directory player
 
 images: ## Container images of both services, by docker, podman or buildah; deploy/images.sh tells how to name them

@@ -15,6 +15,7 @@ pub mod log;
 pub mod media;
 pub mod mp4;
 pub mod mqtt;
+pub mod operator;
 pub mod part;
 pub mod ports;
 pub mod process;

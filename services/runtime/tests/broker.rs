@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
-use runtime::broker::{self, Event, Outcome, Publication, PublishError, QoS};
+use runtime::broker::{self, Event, Outcome, Publication, PublishError, QoS, SubscribeError};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -152,4 +152,15 @@ async fn ending_flushes_what_was_handed_over() {
     token.cancel();
     timeout(BACKSTOP, task).await.expect("the task ends").unwrap();
     until(&mut heard, |event| matches!(event, Event::Message(message) if message.payload == "bye")).await;
+}
+
+#[tokio::test]
+async fn what_is_published_after_a_subscription_was_granted_arrives() {
+    let mosquitto = Mosquitto::start(free_port());
+    let (publisher, mut events, _task) = broker::connect(mosquitto.options("granted", &[]), CancellationToken::new());
+    assert_eq!(publisher.subscribe_granted("t").await.err(), Some(SubscribeError::NotConnected));
+    until(&mut events, |event| matches!(event, Event::Connected)).await;
+    let _subscription = publisher.subscribe_granted("t").await.unwrap();
+    assert_eq!(publisher.publish(Publication::new("t", "x").at_least_once()).await, Ok(Outcome::Delivered));
+    until(&mut events, |event| matches!(event, Event::Message(message) if message.topic == "t")).await;
 }

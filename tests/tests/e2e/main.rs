@@ -4,6 +4,7 @@
 //! a browser is in `tests/browser`.
 
 mod catalog;
+mod cli;
 mod describing;
 mod direct;
 mod leaving;

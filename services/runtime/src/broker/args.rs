@@ -6,6 +6,9 @@ use rumqttc::{QoS, TlsConfiguration, Transport};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+/// Largest packet that the broker may send us (MQTT 5 section 3.1.2.11.4); it drops larger ones instead of cutting us off.
+const MAX_INCOMING: u32 = 256 * 1024;
+
 /// Where the broker is and how to log in.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Broker")]
@@ -48,6 +51,7 @@ pub struct Options {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) subscriptions: Vec<(String, QoS)>,
+    pub(super) max_incoming: u32,
     tls: bool,
     username: Option<String>,
     password_file: Option<PathBuf>,
@@ -81,6 +85,7 @@ impl Args {
             host,
             port: self.broker.port().unwrap_or(if tls { 8883 } else { 1883 }),
             subscriptions,
+            max_incoming: MAX_INCOMING,
             tls,
             username: self.broker_username.clone(),
             password_file: self.broker_password_file.clone(),
@@ -90,6 +95,13 @@ impl Args {
 }
 
 impl Options {
+    /// The largest packet that the broker may send, in bytes; 256 KiB unless said otherwise.
+    #[must_use]
+    pub fn max_incoming(mut self, bytes: u32) -> Self {
+        self.max_incoming = bytes;
+        self
+    }
+
     /// Host and port, for logs.
     pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)

@@ -20,8 +20,8 @@ use crate::backoff::Backoff;
 pub use args::{Args, ConfigError, Options};
 pub use publication::{Outcome, Pending, Publication, PublishError, Publisher};
 pub use rumqttc::QoS;
-pub use subscription::Subscription;
 use subscription::Wanted;
+pub use subscription::{SubscribeError, Subscription};
 
 /// Publications that wait for the socket: at 3,900 bytes each about 2 MB, a second of a busy worker's video. A full
 /// queue is the publisher's business, see [`Publisher::try_publish`].
@@ -29,8 +29,6 @@ const QUEUE: usize = 512;
 /// Events that wait for the service: more than a broker delivers in one read of its socket. Beyond it messages are
 /// dropped and said so; connection events wait.
 const EVENTS: usize = 1024;
-/// Largest packet that the broker may send us (MQTT 5 section 3.1.2.11.4); it drops larger ones instead of cutting us off.
-const MAX_INCOMING: u32 = 256 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const RETRY_MIN: Duration = Duration::from_millis(100);
 /// A broker that restarts is back in a second, and a refused connection costs it next to nothing.
@@ -196,7 +194,7 @@ fn mqtt_options(options: &Options) -> Result<MqttOptions, ConfigError> {
     mqtt.set_transport(options.transport()?);
     mqtt.set_keep_alive(KEEP_ALIVE.as_secs() as u16);
     mqtt.set_clean_start(true);
-    mqtt.set_max_packet_size(Some(MAX_INCOMING));
+    mqtt.set_max_packet_size(Some(options.max_incoming));
     mqtt.set_max_request_batch(64);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);

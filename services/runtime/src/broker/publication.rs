@@ -7,7 +7,7 @@ use rumqttc::mqttbytes::v5::{PubAckReason, PublishProperties};
 use rumqttc::{AsyncClient, ClientError, PublishNotice, PublishNoticeError, PublishOptions, PublishResult, QoS};
 use tokio::sync::watch;
 
-use super::subscription::{Subscription, Wanted};
+use super::subscription::{SubscribeError, Subscription, Wanted};
 
 /// A message to publish; QoS 0 and not retained unless said otherwise.
 #[derive(Debug, Clone)]
@@ -155,6 +155,14 @@ impl Publisher {
     #[must_use]
     pub fn subscribe(&self, filter: impl Into<String>) -> Subscription {
         self.wanted.add(filter.into(), self.current.clone())
+    }
+
+    /// As [`Self::subscribe`], but waits until the broker has granted it: what is published from then on arrives.
+    ///
+    /// # Errors
+    /// When there is no connection, or the broker refuses.
+    pub async fn subscribe_granted(&self, filter: impl Into<String>) -> Result<Subscription, SubscribeError> {
+        self.wanted.add_granted(filter.into(), self.current.clone()).await
     }
 
     /// Whether there is a connection now.

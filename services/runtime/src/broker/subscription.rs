@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rumqttc::{AsyncClient, QoS};
+use rumqttc::{AsyncClient, QoS, SubscribeNoticeError};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
@@ -19,13 +19,52 @@ pub struct Subscription {
     current: watch::Receiver<Option<AsyncClient>>,
 }
 
+/// Why nothing will come from a subscription.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// There is no connection, or it went before the broker answered.
+    #[error("the broker is not connected")]
+    NotConnected,
+    /// The broker refused it.
+    #[error("the broker refused a subscription to {filter}: {why}")]
+    Refused {
+        /// What was asked for.
+        filter: String,
+        /// In the broker's words.
+        why: String,
+    },
+}
+
 impl Wanted {
     pub(super) fn add(&self, filter: String, current: watch::Receiver<Option<AsyncClient>>) -> Subscription {
-        *self.lock().entry(filter.clone()).or_default() += 1;
-        let client = current.borrow().clone();
+        let subscription = self.want(filter, current);
+        let client = subscription.current.borrow().clone();
         if let Some(client) = client {
-            subscribe(client, filter.clone());
+            subscribe(client, subscription.filter.clone());
         }
+        subscription
+    }
+
+    pub(super) async fn add_granted(
+        &self,
+        filter: String,
+        current: watch::Receiver<Option<AsyncClient>>,
+    ) -> Result<Subscription, SubscribeError> {
+        let client = current.borrow().clone().ok_or(SubscribeError::NotConnected)?;
+        let subscription = self.want(filter, current);
+        let filter = subscription.filter.as_str();
+        let notice = client.subscribe_tracked(filter, QoS::AtLeastOnce).await;
+        match notice.map_err(|_| SubscribeError::NotConnected)?.wait_completion_async().await {
+            Ok(()) => Ok(subscription),
+            Err(SubscribeNoticeError::V5SubAckFailure(codes)) => {
+                Err(SubscribeError::Refused { filter: filter.to_owned(), why: format!("{codes:?}") })
+            }
+            Err(_) => Err(SubscribeError::NotConnected),
+        }
+    }
+
+    fn want(&self, filter: String, current: watch::Receiver<Option<AsyncClient>>) -> Subscription {
+        *self.lock().entry(filter.clone()).or_default() += 1;
         Subscription { filter, wanted: self.clone(), current }
     }
 
