@@ -31,6 +31,8 @@ struct Sample {
     viewers: usize,
     latency_p50_ms: Option<f64>,
     latency_p95_ms: Option<f64>,
+    first_frame_p50_ms: Option<f64>,
+    first_frame_p95_ms: Option<f64>,
     rebuffer_ratio: Option<f64>,
     restarts: u32,
 }
@@ -46,6 +48,8 @@ pub(super) struct Columns {
     viewers: Vec<usize>,
     latency_p50_ms: Vec<Option<f64>>,
     latency_p95_ms: Vec<Option<f64>>,
+    first_frame_p50_ms: Vec<Option<f64>>,
+    first_frame_p95_ms: Vec<Option<f64>>,
     rebuffer_ratio: Vec<Option<f64>>,
     /// Restarts of ffmpeg since the sample before.
     restarts: Vec<u32>,
@@ -79,7 +83,7 @@ impl History {
             self.samples.pop_front();
         }
         let (slots_total, slots_used) = status.slots();
-        let latency = status.viewers.latency_ms;
+        let (latency, first_frame) = (status.viewers.latency_ms, status.viewers.first_frame_ms);
         self.samples.push_back(Sample {
             time: status.time,
             slots_total,
@@ -87,6 +91,8 @@ impl History {
             viewers: status.viewers.count,
             latency_p50_ms: latency.map(|latency| latency.p50),
             latency_p95_ms: latency.map(|latency| latency.p95),
+            first_frame_p50_ms: first_frame.map(|first_frame| first_frame.p50),
+            first_frame_p95_ms: first_frame.map(|first_frame| first_frame.p95),
             rebuffer_ratio: status.viewers.rebuffer_ratio,
             restarts,
         });
@@ -105,6 +111,8 @@ impl History {
             viewers: column(samples, |sample| sample.viewers),
             latency_p50_ms: column(samples, |sample| sample.latency_p50_ms),
             latency_p95_ms: column(samples, |sample| sample.latency_p95_ms),
+            first_frame_p50_ms: column(samples, |sample| sample.first_frame_p50_ms),
+            first_frame_p95_ms: column(samples, |sample| sample.first_frame_p95_ms),
             rebuffer_ratio: column(samples, |sample| sample.rebuffer_ratio),
             restarts: column(samples, |sample| sample.restarts),
         }

@@ -83,7 +83,8 @@ fn it_is_what_its_readers_were_promised() {
             "viewers": {"count": 2, "reports": 6, "latency_ms": {"p50": 68.0, "p95": 85.0}, "first_frame_ms": null,
                 "rebuffer_ratio": 0.0},
             "history": {"time": [], "slots_total": [], "slots_used": [], "viewers": [], "latency_p50_ms": [],
-                "latency_p95_ms": [], "rebuffer_ratio": [], "restarts": []},
+                "latency_p95_ms": [], "first_frame_p50_ms": [], "first_frame_p95_ms": [],
+                "rebuffer_ratio": [], "restarts": []},
         })
     );
 }
