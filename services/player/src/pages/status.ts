@@ -17,6 +17,7 @@ import {
   STREAM_WORDS,
   verdict,
   WORKER_WORDS,
+  worstFirst,
   type Level,
 } from './status/words';
 
@@ -40,11 +41,11 @@ const showStreams = table<Stream>(byId('streams', HTMLElement), 'streams-title',
         if (lastError) cell.append(element('span', 'why', errorWords(lastError)));
       },
     },
-    { label: 'Viewers', numeric: true, text: ({ viewers }) => String(viewers) },
     { label: 'Picture', text: picture },
     { label: 'Codec', text: ({ codec }) => codec || '–' },
     { label: 'Profile', text: ({ profile }) => profile },
     { label: 'Transcoder', text: ({ worker }) => worker },
+    { label: 'Viewers', numeric: true, text: ({ viewers }) => String(viewers) },
     { label: 'Restarts', numeric: true, text: ({ restarts }) => String(restarts) },
   ],
 });
@@ -82,7 +83,7 @@ const showWorkers = table<Worker>(byId('workers', HTMLElement), 'workers-title',
     },
     { label: 'Streams', numeric: true, text: ({ streams }) => String(streams) },
     { label: 'Viewers', numeric: true, text: ({ viewers }) => String(viewers) },
-    { label: 'Processors', numeric: true, text: ({ state, cpuCores }) => (state === 'lost' ? '–' : cpuCores.toFixed(2)) },
+    { label: 'CPU cores', numeric: true, text: ({ state, cpuCores }) => (state === 'lost' ? '–' : cpuCores.toFixed(2)) },
   ],
 });
 
@@ -137,7 +138,7 @@ function show(status: Status): void {
   showVerdict(level, title, detail);
   showCards(byId('cards', HTMLElement), status);
   byId('shared', HTMLElement).hidden = !status.several;
-  showStreams(status.streams);
+  showStreams(worstFirst(status.streams));
   byId('failures-sheet', HTMLElement).hidden = status.failures.length === 0;
   showFailures(status.failures);
   showWorkers(status.workers);

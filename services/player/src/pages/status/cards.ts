@@ -1,9 +1,8 @@
 // The cards at the top of the page: a figure, and a chart of how it came to that.
-import { milliseconds } from '../../element/words';
 import { element, setText } from '../dom';
 import { area, bars, line, most, spoken, top, type Box, type Series } from './chart';
 import type { Status } from './read';
-import { percent } from './words';
+import { duration, percent } from './words';
 
 interface Figure {
   readonly value: string;
@@ -16,8 +15,9 @@ interface Card {
   readonly series: readonly Series[];
   readonly figures: readonly Figure[];
   readonly say: (value: number) => string;
-  /** The scale reaches up to this at least. */
+  /** The scale reaches up to this at least; or, where there is no more than that, exactly. */
   readonly least: number;
+  readonly exact?: boolean;
   readonly bars?: boolean;
 }
 
@@ -34,8 +34,8 @@ function cards(status: Status): Card[] {
   const total = ready.reduce((sum, { slotsTotal }) => sum + slotsTotal, 0);
   const restarts = history.restarts.reduce<number>((sum, value) => sum + (value ?? 0), 0);
   const pair = (of: Status['latency']): Figure[] => [
-    { value: milliseconds(of?.p50), label: 'median' },
-    { value: milliseconds(of?.p95), label: '95th percentile' },
+    { value: duration(of?.p50), label: 'median' },
+    { value: duration(of?.p95), label: '95th percentile' },
   ];
   return [
     {
@@ -52,7 +52,7 @@ function cards(status: Status): Card[] {
         { label: '95th percentile', values: [...history.latencyP95, latency?.p95] },
       ],
       figures: pair(latency),
-      say: milliseconds,
+      say: duration,
       least: 100,
     },
     {
@@ -62,7 +62,7 @@ function cards(status: Status): Card[] {
         { label: '95th percentile', values: [...history.firstFrameP95, firstFrame?.p95] },
       ],
       figures: pair(firstFrame),
-      say: milliseconds,
+      say: duration,
       least: 500,
     },
     {
@@ -71,6 +71,7 @@ function cards(status: Status): Card[] {
       figures: [{ value: String(used), label: `of ${total} in use` }],
       say: String,
       least: total,
+      exact: true,
     },
     {
       title: 'Picture stood still',
@@ -80,7 +81,7 @@ function cards(status: Status): Card[] {
       least: 0.01,
     },
     {
-      title: 'Restarts of cameras',
+      title: 'Restarts of streams',
       series: [{ label: 'Restarts', values: [...history.restarts, 0] }],
       figures: [{ value: String(restarts), label: 'in the last 5 minutes' }],
       say: String,
@@ -133,7 +134,7 @@ function show(root: Element, card: Card, time: readonly number[], now: number): 
     if (name) setText(name, label);
     if (said) setText(said, value);
   });
-  const reach = top(most(card.series), card.least);
+  const reach = card.exact ? Math.max(most(card.series), card.least, 1) : top(most(card.series), card.least);
   setText(scale, card.say(reach));
   const known = card.series.some(({ values }) => values.some((value) => value !== undefined));
   root.classList.toggle('unknown', !known);

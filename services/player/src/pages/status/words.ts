@@ -37,6 +37,12 @@ export function errorWords(code: string): string {
   return adviceFor(isErrorCode(code) ? code : 'internal').title;
 }
 
+/** What wants attention first, the rest as it was. */
+export function worstFirst(streams: readonly Stream[]): Stream[] {
+  const rank: Readonly<Record<Level, number>> = { bad: 0, warn: 1, good: 2 };
+  return [...streams].sort((a, b) => rank[levelOfStream(a.state)] - rank[levelOfStream(b.state)]);
+}
+
 /** The verdict: the worst thing there is, or that all is well. */
 export function verdict(status: Status): Verdict {
   const { workers, streams, failures } = status;
@@ -105,6 +111,12 @@ export function span(seconds: number): string {
   if (days > 0) return hours > 0 ? `${days} d ${hours} h` : `${days} d`;
   if (hours > 0) return minutes > 0 ? `${hours} h ${minutes} min` : `${hours} h`;
   return minutes > 0 ? `${minutes} min` : `${whole} s`;
+}
+
+/** Milliseconds as people say them: "68 ms", "1.4 s". */
+export function duration(ms: number | undefined): string {
+  if (ms === undefined) return '–';
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
 }
 
 /** A ratio in percent; below a tenth of one it is told apart from none. */
