@@ -101,7 +101,7 @@ describe('words', () => {
   ])('a duration of %s ms', (ms, text) => expect(duration(ms)).toBe(text));
 
   test.each([
-    [undefined, '–'], [0, '0 %'], [0.0004, '< 0.1 %'], [0.012, '1.2 %'], [0.5, '50 %'],
+    [undefined, '–'], [0, '0 %'], [0.0004, '< 0.1 %'], [0.01, '1 %'], [0.012, '1.2 %'], [0.5, '50 %'],
   ])('a ratio of %s', (ratio, text) => expect(percent(ratio)).toBe(text));
 
   test('a picture is told as far as it is known', () => {

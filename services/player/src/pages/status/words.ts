@@ -124,13 +124,13 @@ export function percent(ratio: number | undefined): string {
   if (ratio === undefined) return '–';
   if (ratio === 0) return '0 %';
   if (ratio < 0.001) return '< 0.1 %';
-  return ratio < 0.1 ? `${(ratio * 100).toFixed(1)} %` : `${Math.round(ratio * 100)} %`;
+  return `${ratio < 0.1 ? Math.round(ratio * 1000) / 10 : Math.round(ratio * 100)} %`;
 }
 
 /** "640 × 360, 30 fps", as far as it is known. */
 export function picture({ width, height, framesPerSecond }: Stream): string {
   const size = width > 0 && height > 0 ? `${width} × ${height}` : '';
-  const rate = framesPerSecond > 0 ? `${Math.round(framesPerSecond * 10) / 10} fps` : '';
+  const rate = framesPerSecond > 0 ? `${Math.round(framesPerSecond)} fps` : '';
   return [size, rate].filter(Boolean).join(', ') || '–';
 }
 
