@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The whole product on this machine, on the loopback interface: demo.sh [SOURCES.yaml]
 #
-# Starts a broker, two cameras (none when a sources file is given), two transcoders and a gatekeeper, each on free ports,
-# prints the page's address, and follows the logs until Ctrl-C, SIGTERM or the end of the terminal. Then nothing is left.
+# Starts a broker, two cameras (none when a sources file is given), two transcoders, a gatekeeper and a Prometheus that
+# watches them, each on free ports, prints the page's address, and follows the logs until Ctrl-C, SIGTERM or the end of the
+# terminal. Then nothing is left.
 #
 # Ownership: every part is a direct child and leads a session of its own. So a Ctrl-C in the terminal reaches this script
 # alone, which stops the parts in order; a part that does not stop in time is killed with its whole session; and should
@@ -80,10 +81,10 @@ pause() { # seconds
 address_of() { sed -n "s/^$2=//p" "$dir/$1.listening" 2>/dev/null | grep -m 1 .; }
 listening() { address_of "$@" >/dev/null; }
 accepts() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-ready() { # HOST:PORT; true when /ready answers 200
+ready() { # HOST:PORT [PATH]; true when PATH, or else /ready, answers 200
   local status
   { exec 3<>"/dev/tcp/${1/://}"; } 2>/dev/null || return 1
-  printf 'GET /ready HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" >&3
+  printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "${2:-/ready}" "$1" >&3
   read -r -t 5 status <&3 || status=
   cat <&3 >/dev/null
   exec 3>&-
@@ -160,7 +161,7 @@ trap 'on_signal INT' INT
 trap 'on_signal TERM' TERM
 trap 'on_signal HUP' HUP
 
-read -r mqtt websocket http <<<"$(free_ports 1883 9001 8080)"
+read -r mqtt websocket http prometheus <<<"$(free_ports 1883 9001 8080 9090)"
 
 # socket_domain: without it, this listener of mosquitto 2.0 binds every address of the machine.
 # user: a broker that changed its user would outlive us if we were killed, since the kernel then forgets --pdeathsig.
@@ -216,12 +217,32 @@ await "it listens" listening gatekeeper http
 page=http://$(address_of gatekeeper http)
 await "it is ready" ready "${page#http://}"
 
+# Scrapes each second: a demo is looked at for minutes. Labels are those that Kubernetes gives, with the part as the pod.
+rules=$root/helm/mqtt-video/rules/mqtt-video.rules.yaml
+target() { # part
+  printf '{targets: ["%s"], labels: {instance: %s, pod: %s}}' "$(address_of "$1" http)" "$1" "$1"
+}
+cat >"$dir/prometheus.yml" <<YAML
+global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+rule_files: [$([ ! -e "$rules" ] || printf '"%s"' "$rules")]
+scrape_configs:
+  - job_name: gatekeeper
+    static_configs: [$(target gatekeeper)]
+  - job_name: transcoder
+    static_configs: [$(target transcoder-1), $(target transcoder-2)]
+YAML
+start prometheus prometheus --config.file="$dir/prometheus.yml" --storage.tsdb.path="$dir/prometheus" \
+  --web.listen-address="127.0.0.1:$prometheus" --log.level=warn
+await "it is ready" ready "127.0.0.1:$prometheus" /-/ready
+
 say ''
 say "  ${bold}Watch    $page$watch${plain}"
 say "  ${bold}Wall     $page$wall${plain}"
+say "  ${bold}Status   $page/status${plain}"
 say ''
-say "  Broker   mqtt://127.0.0.1:$mqtt, WebSocket ws://127.0.0.1:$websocket"
-say "  Sources  $sources"
+say "  Prometheus  http://127.0.0.1:$prometheus"
+say "  Broker      mqtt://127.0.0.1:$mqtt, WebSocket ws://127.0.0.1:$websocket"
+say "  Sources     $sources"
 say "  Ctrl-C stops everything."
 say ''
 

@@ -5,7 +5,7 @@
 # The one place that knows what is needed. It asks for capabilities (a command, a GStreamer element) rather than for
 # packages, so a mosquitto or ffmpeg of one's own will do. What is missing it installs with apt when it may, and else
 # names. Rust and Node are the caller's to choose, hence only checked. It starts no service and relies on none: the
-# broker that Debian's package may start is never spoken to.
+# broker that Debian's package may start is never spoken to, and a Prometheus for the whole machine is kept from starting.
 set -euo pipefail
 
 what=${1:-}
@@ -55,6 +55,22 @@ gstreamer_packages=(
   gstreamer1.0-libav
 )
 
+# Debian starts what it installs, at once and at each boot. A Prometheus that records this machine for good is more than a
+# demo may leave behind. It is asked for by what Debian asks before it starts anything; an answer that is there already is
+# the owner's, and stays.
+POLICY=/usr/sbin/policy-rc.d
+forbid_prometheus() {
+  [ ! -e "$POLICY" ] || return 0
+  trap 'rm -f "$POLICY"' EXIT
+  printf '#!/bin/sh\ncase "$*" in *prometheus*) exit 101 ;; esac\n' >"$POLICY"
+  chmod 755 "$POLICY"
+}
+disable_prometheus() {
+  update-rc.d prometheus disable
+  # Where the owner's answer was to start everything.
+  if [ -d /run/systemd/system ]; then systemctl stop prometheus.service; fi
+}
+
 missing=()
 needs() { # command, package
   has "$1" || missing+=("$2")
@@ -64,6 +80,7 @@ needs cc build-essential
 if [ "$what" = demo ] || [ "$what" = test ]; then
   needs mosquitto mosquitto
   needs ffmpeg ffmpeg
+  needs prometheus prometheus
   needs setpriv util-linux
   has_gstreamer || missing+=("${gstreamer_packages[@]}")
 fi
@@ -103,7 +120,10 @@ if [ ${#missing[@]} -gt 0 ]; then
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q
+  if [[ " ${missing[*]} " == *" prometheus "* ]]; then prometheus=ours; else prometheus=; fi
+  if [ -n "$prometheus" ]; then forbid_prometheus; fi
   apt-get install -q -y --no-install-recommends "${missing[@]}"
+  if [ -n "$prometheus" ]; then disable_prometheus; fi
 fi
 
 # After apt, so that a machine that lacks both learns of the slower one last.

@@ -16,6 +16,7 @@ export default defineConfig({
       input: {
         index: 'index.html',
         wall: 'wall.html',
+        status: 'status.html',
         player: 'src/index.ts',
         'mqtt-video': 'src/register.ts',
       },

@@ -35,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::rebalance;
 use crate::reply_topic::Confinement;
+use crate::status::Board;
 use crate::wire::Topics;
 use crate::worker;
 
@@ -57,6 +58,7 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
     let mut platform = Platform::connect(&args).await?;
     let tls = worker_tls(&args.workers, platform.worker_name(&args.workers))?;
     let pool = Pool::new(tls, metrics.clone(), token.child_token());
+    let board = Board::new(pool.clone(), args.kubernetes.lease.is_some());
     let topics = Topics::new(&args.viewers.topic_prefix);
 
     let listener =
@@ -71,7 +73,8 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
     };
     // HTTP outlives the rest, so that probes see the end coming.
     let last = CancellationToken::new();
-    let admin = runtime::admin::serve(listener, registry, readiness.clone(), http::router(&site), last.clone());
+    let admin =
+        runtime::admin::serve(listener, registry, readiness.clone(), http::router(&site, board.clone()), last.clone());
     let mut admin = tokio::spawn(admin);
     writeln!(std::io::stdout(), "listening http={bound}").context("cannot write to standard output")?;
 
@@ -91,6 +94,7 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
         warn!("some workers do not answer; they are not waited for");
     }
     platform.lead(&args.kubernetes, &metrics)?;
+    board.leader(platform.leader());
     platform.tell(&args, &pool, files.judged.subscribe());
 
     let subscriptions = topics.subscriptions().into_iter().map(|filter| (filter, QoS::AtLeastOnce)).collect();
@@ -108,14 +112,16 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
         pool,
         publisher: publisher.clone(),
         metrics: metrics.clone(),
+        board: board.clone(),
     });
 
     let mut tasks = JoinSet::new();
     tasks.spawn(rebalance::run(handler.desk(), platform.leader(), token.child_token()));
     let hearing = figures::hear(publisher, platform.leader(), metrics.clone());
     tasks.spawn(token.child_token().run_until_cancelled_owned(hearing).map(drop));
+    tasks.spawn(board.clone().run(token.child_token()));
     let ended = tokio::select! {
-        ended = serve(&mut handler, &mut files, &mut events, &mut tasks, &readiness, &metrics) => ended,
+        ended = serve(&mut handler, &mut files, &mut events, &mut tasks, &readiness, &metrics, &board) => ended,
         ended = &mut admin => Err(anyhow::anyhow!("the HTTP server ended: {ended:?}")),
         ended = &mut connection => Err(anyhow::anyhow!("the broker connection's task ended: {ended:?}")),
         ended = platform.ended() => Err(ended),
@@ -148,6 +154,7 @@ async fn serve(
     tasks: &mut JoinSet<()>,
     readiness: &Readiness,
     metrics: &Metrics,
+    board: &Board,
 ) -> Result<()> {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -157,12 +164,14 @@ async fn serve(
             event = events.recv() => match event.context("the broker connection's task ended")? {
                 Event::Connected => {
                     metrics.broker(true);
+                    board.broker(true);
                     readiness.set("broker", Ok(()));
                     tasks.spawn(handler.announce());
                 }
                 Event::Disconnected { why } => {
                     metrics.broker(false);
                     metrics.broker_figures().forget();
+                    board.broker(false);
                     // Once ready, still ready: no other replica would serve the page better, and it says that it reconnects.
                     readiness.explain("broker", why);
                 }

@@ -24,6 +24,7 @@ use crate::recent::Recent;
 use crate::refusal::{Code, Refusal};
 use crate::reply_topic::{Confinement, ReplyTopic};
 use crate::sources::{Catalog, Login};
+use crate::status::Board;
 use crate::stream::{Dialect, StreamKey, Viewer};
 use crate::token::Tokens;
 use crate::turns::{Turn, Turns};
@@ -60,6 +61,8 @@ pub(crate) struct Parts {
     pub(crate) publisher: Publisher,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// Where players' reports are told to people.
+    pub(crate) board: Board,
 }
 
 /// Turns messages into work.
@@ -111,7 +114,11 @@ impl Handler {
         let mut request = match wire::read(&self.desk.parts.topics, message) {
             Incoming::Request(request) => request,
             Incoming::Report(report) => {
-                self.desk.parts.metrics.report(report.ok().as_ref());
+                let report = report.ok();
+                self.desk.parts.metrics.report(report.as_ref());
+                if let Some(report) = &report {
+                    self.desk.parts.board.report(report);
+                }
                 return None;
             }
             Incoming::Ignored => return None,

@@ -1,7 +1,7 @@
 //! The player's files and what the page has to know before it can dial the broker.
 //!
-//! `/`, `/wall` and `/status` are pages; `/config.json` is made here; everything else is a file of the player or not
-//! found. Liveness, readiness and metrics are the runtime's.
+//! `/`, `/wall` and `/status` are pages; `/config.json` and `/status.json` are made here; everything else is a file of the
+//! player or not found. Liveness, readiness and metrics are the runtime's.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ use axum::{Json, Router, routing::get};
 use serde::Serialize;
 use tower_http::compression::CompressionLayer;
 use tower_http::services::{ServeDir, ServeFile};
+
+use crate::status::Board;
 
 /// What the page is served with.
 #[derive(Debug, Clone)]
@@ -35,13 +37,15 @@ struct Config {
 }
 
 /// The routes of the site.
-pub(crate) fn router(site: &Site) -> Router {
+pub(crate) fn router(site: &Site, board: Board) -> Router {
     let config = Config {
         broker_websocket: site.broker_websocket.as_ref().map(ToString::to_string),
         topic_prefix: site.topic_prefix.clone(),
         version: env!("CARGO_PKG_VERSION"),
     };
-    let mut router = Router::new().route("/config.json", get(|| async { Json(config) }));
+    let mut router = Router::new()
+        .route("/config.json", get(|| async { Json(config) }))
+        .route("/status.json", get(async move || Json(board.status())));
     let built = site.player.join("index.html").is_file();
     if built {
         for (route, file) in [("/", "index.html"), ("/wall", "wall.html"), ("/status", "status.html")] {
@@ -85,9 +89,9 @@ fn policy(broker: Option<&url::Url>) -> HeaderValue {
 async fn headers(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
     // Vite puts a digest of the content into the names below `assets`.
     let immutable = request.uri().path().starts_with("/assets/");
-    let config = request.uri().path() == "/config.json";
+    let made = matches!(request.uri().path(), "/config.json" | "/status.json");
     let mut response = next.run(request).await;
-    let cache = match (response.status(), immutable, config) {
+    let cache = match (response.status(), immutable, made) {
         (StatusCode::OK | StatusCode::NOT_MODIFIED, true, _) => "public, max-age=31536000, immutable",
         (_, _, true) => "no-store",
         _ => "no-cache",
@@ -118,9 +122,14 @@ mod tests {
         (dir, site)
     }
 
+    fn board() -> Board {
+        let metrics = crate::metrics::Metrics::register(&prometheus::Registry::new()).expect("metrics");
+        Board::new(crate::pool::Pool::new(None, metrics, tokio_util::sync::CancellationToken::new()), false)
+    }
+
     async fn fetch(site: &Site, path: &str) -> (StatusCode, String, axum::http::HeaderMap) {
         let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
-        let response = router(site).oneshot(request).await.expect("infallible");
+        let response = router(site, board()).oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("a body");
         (parts.status, String::from_utf8_lossy(&bytes).into_owned(), parts.headers)
@@ -153,6 +162,7 @@ mod tests {
             ("/assets/x-1a2b.js", "public, max-age=31536000, immutable"),
             ("/assets/gone.js", "no-cache"),
             ("/config.json", "no-store"),
+            ("/status.json", "no-store"),
         ] {
             let (_, _, headers) = fetch(&site, path).await;
             assert_eq!(headers[header::CACHE_CONTROL], cache, "{path}");

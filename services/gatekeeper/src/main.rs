@@ -17,6 +17,7 @@ mod refusal;
 mod reply_topic;
 mod source_url;
 mod sources;
+mod status;
 mod stream;
 mod token;
 mod turns;

@@ -35,6 +35,8 @@ pub(crate) struct Worker {
     pub(crate) slots_used: u32,
     /// It admits nothing new.
     pub(crate) draining: bool,
+    /// CPU time per wall time over the last seconds, its ffmpegs included.
+    pub(crate) cpu_cores: f64,
     /// What it runs.
     pub(crate) jobs: HashMap<StreamKey, Arc<Job>>,
     /// Streams that it ran until their source failed, of late, and when that was heard.

@@ -56,12 +56,23 @@ struct Lost {
     since: Instant,
 }
 
+/// What is known of a member of the pool.
+#[derive(Debug, Clone)]
+pub(crate) enum Seen {
+    /// It reports; this is what it said last.
+    Ready(Arc<Worker>),
+    /// It does not report; this is what it said last, if it ever did.
+    Lost(Option<Arc<Worker>>),
+}
+
 /// A worker that belongs to the pool, ready or not.
 #[derive(Debug)]
 struct Member {
     client: Client,
     /// `None`: not ready.
     view: watch::Receiver<Option<Arc<Worker>>>,
+    /// As it was when it was lost, if it ever was.
+    last: watch::Receiver<Option<Arc<Worker>>>,
     /// Turns true once it was heard of, be it that it cannot be reached.
     heard: watch::Receiver<bool>,
     /// Ends its watch.
@@ -85,14 +96,21 @@ impl Pool {
             }
             let client = Client::new(address, self.0.tls.as_ref())?;
             let (sender, view) = watch::channel(None);
+            let (keep, last) = watch::channel(None);
             let (hear, heard) = watch::channel(false);
             let token = self.0.token.child_token();
-            let watching =
-                Watching { id: id.clone(), client: client.clone(), view: sender, heard: hear, pool: self.clone() };
+            let watching = Watching {
+                id: id.clone(),
+                client: client.clone(),
+                view: sender,
+                last: keep,
+                heard: hear,
+                pool: self.clone(),
+            };
             let span = info_span!("worker", address);
             let ended = token.clone();
             self.0.tasks.spawn(async move { ended.run_until_cancelled(watching.run()).await }.instrument(span));
-            members.insert(id, Member { client, view, heard, token });
+            members.insert(id, Member { client, view, last, heard, token });
         }
         let wanted: HashSet<&str> = addresses.iter().map(String::as_str).collect();
         members.retain(|id, member| {
@@ -114,6 +132,16 @@ impl Pool {
     pub(crate) fn view(&self) -> Vec<(MemberId, Arc<Worker>)> {
         let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.iter().filter_map(|(id, member)| Some((id.clone(), member.view.borrow().clone()?))).collect()
+    }
+
+    /// All members, whether they report or not.
+    pub(crate) fn seen(&self) -> Vec<(MemberId, Seen)> {
+        let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = |member: &Member| match member.view.borrow().as_ref() {
+            Some(worker) => Seen::Ready(worker.clone()),
+            None => Seen::Lost(member.last.borrow().clone()),
+        };
+        members.iter().map(|(id, member)| (id.clone(), seen(member))).collect()
     }
 
     /// Waits until every member was heard of: before, a stream that runs could be started a second time.
@@ -187,6 +215,7 @@ struct Watching {
     id: MemberId,
     client: Client,
     view: watch::Sender<Option<Arc<Worker>>>,
+    last: watch::Sender<Option<Arc<Worker>>>,
     heard: watch::Sender<bool>,
     pool: Pool,
 }
@@ -197,7 +226,12 @@ impl Watching {
         let mut told = String::new();
         loop {
             let why = self.run_once(&mut backoff).await;
-            let before = self.view.send_replace(None);
+            let before = self.view.borrow().clone();
+            if before.is_some() {
+                // First, so that whoever sees that it is gone sees what it was.
+                self.last.send_replace(before.clone());
+                self.view.send_replace(None);
+            }
             let was_ready = before.is_some();
             if let Some(worker) = before {
                 self.pool.lose(&self.id, &worker.jobs);
@@ -265,6 +299,7 @@ fn merge(worker: &mut Worker, update: Update) {
         worker.slots_total = load.slots_total;
         worker.slots_used = load.slots_used;
         worker.draining = load.draining;
+        worker.cpu_cores = load.cpu_cores;
     }
     for (key, job) in update.jobs {
         worker.jobs.insert(key, Arc::new(job));
@@ -289,7 +324,9 @@ mod tests {
     #[test]
     fn a_snapshot_replaces_and_changes_add_up() {
         let mut worker = Worker::default();
-        let load = |used| Some(Load { name: "t0".to_owned(), slots_total: 4, slots_used: used, draining: false });
+        let load = |used| {
+            Some(Load { name: "t0".to_owned(), slots_total: 4, slots_used: used, draining: false, cpu_cores: 0.5 })
+        };
         let jobs = |names: &[&str]| names.iter().map(|name| (key(name), Job::default())).collect();
         merge(&mut worker, Update { snapshot: true, load: load(1), jobs: jobs(&["a"]), ..Update::default() });
         merge(&mut worker, Update { jobs: jobs(&["b"]), load: load(2), ..Update::default() });

@@ -99,17 +99,40 @@ pub(crate) struct Media {
     pub(crate) audio: Option<AudioTrack>,
 }
 
+/// Where a stream on a worker is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum State {
+    /// No keyframe yet.
+    #[default]
+    Starting,
+    /// Media flows.
+    Live,
+    /// Media flows and nobody watches.
+    Lingering,
+    /// The source was lost and is tried again; viewers stay.
+    Restarting,
+}
+
 /// How a stream on a worker does.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Health {
-    /// Media flows.
-    pub(crate) live: bool,
+    /// Where it is in its life.
+    pub(crate) state: State,
+    /// Runs of ffmpeg after the first.
+    pub(crate) restarts: u32,
     /// Its tracks, once known.
     pub(crate) media: Option<Media>,
     /// Frames per second of the source as measured, once known.
     pub(crate) frame_rate: Option<f64>,
     /// Why the last attempt failed, unless it did not.
     pub(crate) failure: Option<Failure>,
+}
+
+impl Health {
+    /// Whether media flows.
+    pub(crate) fn live(&self) -> bool {
+        matches!(self.state, State::Live | State::Lingering)
+    }
 }
 
 /// Why a stream does not run.

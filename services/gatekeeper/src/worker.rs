@@ -17,7 +17,7 @@ use crate::policy::AllowedSource;
 use crate::refusal::{Code, Refusal};
 use crate::sources::Login;
 use crate::stream::{
-    self, AudioTrack, Continuation, Delivery, Dialect, Health, Media, StreamKey, Transcode, VideoTrack, Viewer,
+    self, AudioTrack, Continuation, Delivery, Dialect, Health, Media, State, StreamKey, Transcode, VideoTrack, Viewer,
 };
 
 /// Together with [`KEEPALIVE_TIMEOUT`] below 5 s: so long may a worker be dead without our noticing.
@@ -119,6 +119,8 @@ pub(crate) struct Load {
     pub(crate) slots_used: u32,
     /// It admits nothing new.
     pub(crate) draining: bool,
+    /// CPU time per wall time over the last seconds, its ffmpegs included.
+    pub(crate) cpu_cores: f64,
 }
 
 impl Client {
@@ -326,6 +328,7 @@ fn update(response: v1::WatchResponse) -> Update {
             slots_total: worker.slots_total,
             slots_used: worker.slots_used,
             draining: worker.draining,
+            cpu_cores: worker.cpu_cores,
         }),
         jobs: response
             .jobs
@@ -357,7 +360,13 @@ fn source_failure(code: v1::ErrorCode) -> Option<stream::Failure> {
 
 fn health(job: &v1::Job) -> Health {
     Health {
-        live: matches!(job.state(), v1::JobState::Live | v1::JobState::Lingering),
+        state: match job.state() {
+            v1::JobState::Unspecified | v1::JobState::Starting => State::Starting,
+            v1::JobState::Live => State::Live,
+            v1::JobState::Lingering => State::Lingering,
+            v1::JobState::Restarting => State::Restarting,
+        },
+        restarts: job.restarts,
         media: job.media.clone().and_then(media),
         frame_rate: Some(job.frames_per_second).filter(|rate| *rate > 0.0),
         failure: source_failure(job.last_error()),

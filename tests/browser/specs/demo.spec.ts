@@ -2,6 +2,7 @@
 //
 // The binaries are the debug ones, which the other tests use too; all else is what `make demo` runs.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -11,6 +12,7 @@ import { family, kill, survivors } from '../support/processes.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const DEMO = join(ROOT, 'deploy/local/demo.sh');
+const RULES = join(ROOT, 'helm/mqtt-video/rules/mqtt-video.rules.yaml');
 
 /** A demo in a terminal of its own, which `script` provides. */
 class Demo {
@@ -97,7 +99,7 @@ for (const { how, end, status, command } of ENDINGS) {
       await awaitFrame(page);
       const all = family(demo.pid);
       const commands = all.map(({ command }) => command.split(' ')[0]?.split('/').at(-1));
-      expect(commands).toEqual(expect.arrayContaining(['mosquitto', 'gatekeeper', 'transcoder', 'ffmpeg']));
+      expect(commands).toEqual(expect.arrayContaining(['mosquitto', 'gatekeeper', 'transcoder', 'ffmpeg', 'prometheus']));
       expect(all.filter(({ command }) => command.includes('/camera.py ')).length).toBe(2);
 
       end(demo);
@@ -111,6 +113,33 @@ for (const { how, end, status, command } of ENDINGS) {
     }
   });
 }
+
+test('its Prometheus scrapes every service under its name, and takes the rules', async () => {
+  const demo = await Demo.start();
+  try {
+    const prometheus = await demo.page('Prometheus');
+    const ask = async <T>(path: string): Promise<T> => {
+      const { data } = (await (await fetch(`${prometheus}/api/v1/${path}`)).json()) as { data: T };
+      return data;
+    };
+    interface Vector {
+      readonly result: readonly { readonly metric: Record<string, string>; readonly value: readonly [number, string] }[];
+    }
+    const up = async (): Promise<string[]> =>
+      (await ask<Vector>('query?query=up')).result.map(({ metric, value }) => `${metric['job']} ${metric['instance']} ${value[1]}`);
+    const expected = ['gatekeeper gatekeeper 1', 'transcoder transcoder-1 1', 'transcoder transcoder-2 1'];
+    await expect(async () => expect((await up()).sort()).toEqual(expected)).toPass({ intervals: [100], timeout: 30_000 });
+
+    interface Rules {
+      readonly groups: readonly { readonly rules: readonly { readonly name: string; readonly health: string }[] }[];
+    }
+    const { groups } = await ask<Rules>('rules');
+    expect(groups.length > 0).toBe(existsSync(RULES));
+    expect(groups.flatMap(({ rules }) => rules).filter(({ health }) => health === 'err')).toEqual([]);
+  } finally {
+    await demo.discard();
+  }
+});
 
 test('two demos beside each other take different ports', async ({ page }) => {
   const first = await Demo.start();

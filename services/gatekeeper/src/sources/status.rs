@@ -188,7 +188,7 @@ fn describe(
     let ended = ended.filter(|(key, (_, heard))| policy::entry_of(&key.source) == name && *heard > since);
     let ended = ended.max_by_key(|(_, (_, heard))| *heard).map(|(_, (failure, _))| *failure);
     let failure = health.iter().find_map(|health| health.failure).or(ended);
-    let live = health.iter().any(|health| health.live);
+    let live = health.iter().any(|health| health.live());
     let last_error = match failure {
         _ if live => None,
         Some(failure) => Some(text(failure).to_owned()),

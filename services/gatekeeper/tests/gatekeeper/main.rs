@@ -8,6 +8,7 @@ mod broker;
 mod moving;
 mod placement;
 mod refusals;
+mod status;
 mod stopping;
 mod surroundings;
 mod tls;

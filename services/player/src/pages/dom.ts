@@ -1,4 +1,4 @@
-// Finding elements that the page is known to have, and key shortcuts: what both pages need of the DOM.
+// Finding elements that the page is known to have, and key shortcuts: what the pages need of the DOM.
 
 export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
@@ -24,8 +24,25 @@ export function toggleFullscreen(element: Element): void {
   else void element.requestFullscreen().catch(() => undefined);
 }
 
-/** The dot in the header: whether the broker is there. */
-export function showLink(up: boolean, why?: string): void {
+/** The dot in the header: whether what the page needs is there. */
+export function showLink(up: boolean, why = 'Not connected', fine = 'Connected'): void {
   byId('link', HTMLElement).dataset['state'] = up ? 'up' : 'down';
-  byId('link-text', HTMLElement).textContent = up ? 'Connected' : (why ?? 'Not connected');
+  byId('link-text', HTMLElement).textContent = up ? fine : why;
+}
+
+/** An element with a class and a text. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className = '',
+  text = '',
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+}
+
+/** Sets a text only where it changes, so that nobody hears or selects it in vain. */
+export function setText(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
 }

@@ -28,6 +28,10 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       'M6.5 10h.01M10 10h.01M14 10h.01M17.5 10h.01M8 14h8',
     ],
   },
+  good: { paths: ['M12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18z', 'm8 12.3 2.8 2.8L16 9.5'] },
+  warn: { paths: ['M12 4 2.8 19.5h18.4z', 'M12 10v4.5M12 17h.01'] },
+  bad: { paths: ['M12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18z', 'm9 9 6 6m0-6-6 6'] },
+  wait: { paths: ['M12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18z', 'M12 7.5V12l3 2'] },
   expand: { paths: ['M9 4H4v5M15 4h5v5M9 20H4v-5M15 20h5v-5'] },
 };
 

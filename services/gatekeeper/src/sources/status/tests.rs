@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::placement::Job;
-use crate::stream::{Delivery, Dialect, Media, VideoTrack, Viewer};
+use crate::stream::{Delivery, Dialect, Media, State, VideoTrack, Viewer};
 
 const EPOCH: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -39,7 +39,7 @@ fn live(width: u32, frame_rate: f64) -> Health {
         video: VideoTrack { codec: "avc1.42C01E".to_owned(), width, height: 360 },
         audio: None,
     };
-    Health { live: true, media: Some(media), frame_rate: Some(frame_rate), failure: None }
+    Health { state: State::Live, media: Some(media), frame_rate: Some(frame_rate), ..Health::default() }
 }
 
 fn failing(failure: Failure) -> Health {
