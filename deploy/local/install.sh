@@ -73,6 +73,9 @@ if [ "$what" = test ]; then
   needs chromium chromium
   needs script bsdutils
 fi
+if [ "$what" = test ] || [ "$what" = cluster ]; then
+  needs promtool prometheus
+fi
 if [ "$what" = cluster ]; then
   needs chromium chromium
   # A cluster of one's own needs nothing to run it, and no images.
@@ -102,6 +105,10 @@ if [ ${#missing[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q
   apt-get install -q -y --no-install-recommends "${missing[@]}"
+  # Tests start one of their own; nobody asked for one that scrapes itself from now on.
+  if [[ " ${missing[*]} " == *' prometheus '* ]] && [ -d /run/systemd/system ]; then
+    systemctl disable --now prometheus
+  fi
 fi
 
 # After apt, so that a machine that lacks both learns of the slower one last.
