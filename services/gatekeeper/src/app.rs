@@ -5,6 +5,7 @@
 //! comes; the broker last. Shutdown goes the other way: unready, no more requests, somebody else may lead, what is under
 //! way is finished up to a deadline, the broker is left, and only then HTTP goes.
 
+mod figures;
 mod files;
 mod platform;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use futures::FutureExt;
 use prometheus::{Registry, process_collector::ProcessCollector};
 use runtime::broker::{Event, QoS};
 use runtime::readiness::Readiness;
@@ -104,12 +106,14 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
         tokens: files.tokens.as_ref().map(|(_, tokens)| tokens.clone()),
         cluster: platform.cluster.clone(),
         pool,
-        publisher,
+        publisher: publisher.clone(),
         metrics: metrics.clone(),
     });
 
     let mut tasks = JoinSet::new();
     tasks.spawn(rebalance::run(handler.desk(), platform.leader(), token.child_token()));
+    let hearing = figures::hear(publisher, platform.leader(), metrics.clone());
+    tasks.spawn(token.child_token().run_until_cancelled_owned(hearing).map(drop));
     let ended = tokio::select! {
         ended = serve(&mut handler, &mut files, &mut events, &mut tasks, &readiness, &metrics) => ended,
         ended = &mut admin => Err(anyhow::anyhow!("the HTTP server ended: {ended:?}")),
@@ -158,9 +162,11 @@ async fn serve(
                 }
                 Event::Disconnected { why } => {
                     metrics.broker(false);
+                    metrics.broker_figures().forget();
                     // Once ready, still ready: no other replica would serve the page better, and it says that it reconnects.
                     readiness.explain("broker", why);
                 }
+                Event::Message(message) if metrics.broker_figures().hear(&message.topic, &message.payload) => {}
                 Event::Message(message) => {
                     if let Some(work) = handler.accept(message) {
                         tasks.spawn(work);

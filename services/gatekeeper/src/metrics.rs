@@ -3,6 +3,7 @@
 //! Labels are closed sets: verbs, outcomes, rules, states. Nothing that a viewer wrote is ever a label. Everything is
 //! there from the start, so that a rate over a first event is a rate and not a gap.
 
+mod broker;
 mod players;
 
 use std::time::Instant;
@@ -11,6 +12,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
 };
 
+pub(crate) use self::broker::{BrokerFigures, FILTER as BROKER_FIGURES};
 use self::players::Players;
 use crate::policy::Rule;
 use crate::refusal::Code;
@@ -86,11 +88,11 @@ impl Move {
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     requests: IntCounterVec,
-    answer_seconds: HistogramVec,
+    request_duration: HistogramVec,
     denials: IntCounterVec,
     placements: IntCounterVec,
     moves: IntCounterVec,
-    move_seconds: HistogramVec,
+    move_duration: HistogramVec,
     workers: IntGaugeVec,
     unpublished: IntCounter,
     reloads: IntCounterVec,
@@ -99,11 +101,14 @@ pub(crate) struct Metrics {
     broker: IntGauge,
     leader: IntGauge,
     players: Players,
+    broker_figures: BrokerFigures,
 }
 
 impl Metrics {
     /// Registers everything.
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let info = add(registry, IntGaugeVec::new(named("info", "Always 1."), &["version"])?)?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let metrics = Self {
             requests: add(
                 registry,
@@ -112,10 +117,10 @@ impl Metrics {
                     &["verb", "dialect", "outcome"],
                 )?,
             )?,
-            answer_seconds: add(
+            request_duration: add(
                 registry,
                 HistogramVec::new(
-                    buckets("answer_seconds", "From a request's arrival to its answer.", ANSWER_BUCKETS),
+                    buckets("request_duration_seconds", "From a request's arrival to its answer.", ANSWER_BUCKETS),
                     &["verb"],
                 )?,
             )?,
@@ -134,11 +139,11 @@ impl Metrics {
                     &["cause", "outcome"],
                 )?,
             )?,
-            move_seconds: add(
+            move_duration: add(
                 registry,
                 HistogramVec::new(
                     buckets(
-                        "move_seconds",
+                        "move_duration_seconds",
                         "From the decision to move a stream to its viewers being served.",
                         MOVE_BUCKETS,
                     ),
@@ -168,17 +173,24 @@ impl Metrics {
             broker: add(registry, IntGauge::with_opts(named("broker_connected", "1 while the broker is connected."))?)?,
             leader: add(registry, IntGauge::with_opts(named("leader", "1 while this replica leads."))?)?,
             players: Players::register(registry)?,
+            broker_figures: add(registry, BrokerFigures::new()?)?,
         };
         metrics.touch();
         Ok(metrics)
     }
 
     fn touch(&self) {
+        for verb in [Verb::Describe, Verb::Play] {
+            self.request_duration.with_label_values(&[verb.as_str()]);
+            for outcome in Code::ALL.iter().map(|code| code.as_str()).chain(["ok", "dropped"]) {
+                self.requests.with_label_values(&[verb.as_str(), "video", outcome]);
+            }
+        }
         for (_, outcome) in Placement::ALL {
             self.placements.with_label_values(&[outcome]);
         }
         for cause in ["lost", "draining"] {
-            self.move_seconds.with_label_values(&[cause]);
+            self.move_duration.with_label_values(&[cause]);
             for (_, outcome) in Move::ALL {
                 self.moves.with_label_values(&[cause, outcome]);
             }
@@ -198,7 +210,7 @@ impl Metrics {
     /// A request was answered with `code`, or was done.
     pub(crate) fn answered(&self, verb: Verb, dialect: Dialect, code: Option<Code>, since: Instant) {
         self.request(verb, dialect, code.map_or("ok", Code::as_str));
-        self.answer_seconds.with_label_values(&[verb.as_str()]).observe(since.elapsed().as_secs_f64());
+        self.request_duration.with_label_values(&[verb.as_str()]).observe(since.elapsed().as_secs_f64());
     }
 
     /// A request was bad and named no topic that we may answer on.
@@ -233,7 +245,7 @@ impl Metrics {
     pub(crate) fn moved(&self, cause: &str, outcome: Move, since: Instant) {
         self.moves.with_label_values(&[cause, outcome.as_str()]).inc();
         if outcome == Move::Done {
-            self.move_seconds.with_label_values(&[cause]).observe(since.elapsed().as_secs_f64());
+            self.move_duration.with_label_values(&[cause]).observe(since.elapsed().as_secs_f64());
         }
     }
 
@@ -274,6 +286,11 @@ impl Metrics {
     /// This replica leads from now on, or does not.
     pub(crate) fn leader(&self, leads: bool) {
         self.leader.set(leads.into());
+    }
+
+    /// What the broker says about itself.
+    pub(crate) fn broker_figures(&self) -> &BrokerFigures {
+        &self.broker_figures
     }
 
     /// A player reported; `None`: what nobody can read.

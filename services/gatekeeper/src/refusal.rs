@@ -28,6 +28,19 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::NotAllowed,
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::NoCapacity,
+        Self::SourceUnreachable,
+        Self::SourceUnauthorized,
+        Self::UnsupportedCodec,
+        Self::Draining,
+        Self::Internal,
+    ];
+
     /// As viewers and metrics spell it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

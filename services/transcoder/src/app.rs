@@ -76,7 +76,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let (grpc_address, http_address) = (grpc.local_addr()?, http.local_addr()?);
 
     let registry = prometheus::default_registry().clone();
-    let metrics = Metrics::register(&registry).context("cannot register metrics")?;
+    let metrics = Metrics::register(&registry, args.service.metrics_sources).context("cannot register metrics")?;
     let readiness = Readiness::new(&["broker"]);
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
@@ -91,6 +91,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 
     let slots = usize::from(args.streams.max_streams);
     let board = Board::new(Worker { name: name.clone(), slots, draining: false, cpu_cores: 0.0 });
+    Metrics::observe(&registry, board.clone()).context("cannot register metrics")?;
     let shared = Shared {
         worker: name.clone().into(),
         ffmpeg: Arc::new(ffmpeg),
@@ -113,6 +114,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let mut follower = tokio::spawn(follow_broker(
         events,
         publisher,
+        metrics.clone(),
         jobs.clone(),
         readiness.clone(),
         health.clone(),
@@ -157,6 +159,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
 async fn follow_broker(
     mut events: mpsc::Receiver<Event>,
     publisher: Publisher,
+    metrics: Metrics,
     jobs: Jobs,
     readiness: Readiness,
     health: HealthReporter,
@@ -166,12 +169,14 @@ async fn follow_broker(
         match event {
             Event::Connected => {
                 publisher.reconnected();
+                metrics.broker(true);
                 readiness.set("broker", Ok(()));
                 if !shutdown.is_cancelled() {
                     set_health(&health, ServingStatus::Serving).await;
                 }
             }
             Event::Disconnected { why } => {
+                metrics.broker(false);
                 readiness.set("broker", Err(why));
                 set_health(&health, ServingStatus::NotServing).await;
             }
@@ -186,19 +191,15 @@ async fn follow_broker(
     std::future::pending::<()>().await;
 }
 
-/// Keeps load and gauges up to date.
+/// Keeps up to date what the worker and its ffmpegs use.
 async fn observe(board: Board, metrics: Metrics) {
     let mut load = Load::default();
     let mut second = tokio::time::interval(Duration::from_secs(1));
-    let mut snapshots = board.subscribe();
     loop {
-        tokio::select! {
-            _ = second.tick() => {
-                let cores = load.look();
-                board.worker(|worker| worker.cpu_cores = cores);
-            }
-            Ok(()) = snapshots.changed() => metrics.observe(&snapshots.borrow_and_update()),
-        }
+        second.tick().await;
+        let usage = load.look();
+        board.worker(|worker| worker.cpu_cores = usage.cores);
+        metrics.ffmpeg(usage.ffmpeg);
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct ServiceArgs {
     /// Address of /live, /ready and /metrics; port 0 takes any that is free.
     #[arg(long, env = "MQTT_VIDEO_HTTP", default_value = "0.0.0.0:9100")]
     pub(crate) http: SocketAddr,
+    /// Whether metrics of single streams, under the names of their sources, are among those on /metrics.
+    #[arg(long, env = "MQTT_VIDEO_METRICS_SOURCES", default_value_t = true, action = clap::ArgAction::Set)]
+    pub(crate) metrics_sources: bool,
     /// Name of this worker, unique in the pool; default: the host's name, which on Kubernetes is the pod's.
     #[arg(long, env = "MQTT_VIDEO_NAME")]
     pub(crate) name: Option<String>,

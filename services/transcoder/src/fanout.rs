@@ -26,6 +26,15 @@ use crate::viewers::{Delivery, Viewer};
 /// Whole GOPs that were handed over, by reply topic; their outcomes are evidence of presence.
 pub(crate) type Evidence = Vec<(String, Pending)>;
 
+/// What is under way after a publish.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay {
+    /// Whole GOPs.
+    pub(crate) evidence: Evidence,
+    /// The last message of a keyframe on the live topic, if there was one.
+    pub(crate) keyframe: Option<Pending>,
+}
+
 /// The topics of one stream.
 #[derive(Debug)]
 pub(crate) struct Fanout {
@@ -70,8 +79,8 @@ impl Fanout {
     }
 
     /// Publishes what came out of the muxer at once. Fragments of a track that come together share messages.
-    pub(crate) fn publish(&mut self, outputs: &[Output]) -> Evidence {
-        let mut evidence = Vec::new();
+    pub(crate) fn publish(&mut self, outputs: &[Output]) -> UnderWay {
+        let mut under_way = UnderWay::default();
         let mut together: [Vec<Fragment>; 2] = Default::default();
         for output in outputs {
             self.gop.push(output);
@@ -80,20 +89,22 @@ impl Fanout {
                     together[usize::from(*track == Track::Audio)].push((*sync, bytes.clone()));
                 }
                 Output::Generation(media) => {
-                    self.flush(&mut together);
+                    self.flush(&mut together, &mut under_way);
                     self.generation = media.generation;
                 }
                 Output::Init { track, bytes } => {
-                    self.flush(&mut together);
+                    self.flush(&mut together, &mut under_way);
                     let generation = self.generation;
                     let packets = self.topic(*track).lane.begin(generation, bytes.clone());
                     self.publish_live(*track, packets);
                 }
-                Output::Gop { init, media, sync, .. } => evidence.extend(self.publish_whole(init, media, *sync)),
+                Output::Gop { init, media, sync, .. } => {
+                    under_way.evidence.extend(self.publish_whole(init, media, *sync));
+                }
             }
         }
-        self.flush(&mut together);
-        evidence
+        self.flush(&mut together, &mut under_way);
+        under_way
     }
 
     /// Brings a viewer up to what the others have.
@@ -128,25 +139,35 @@ impl Fanout {
         }
     }
 
-    fn flush(&mut self, together: &mut [Vec<Fragment>; 2]) {
+    fn flush(&mut self, together: &mut [Vec<Fragment>; 2], under_way: &mut UnderWay) {
         for (track, fragments) in [Track::Video, Track::Audio].into_iter().zip(together) {
             let generation = self.generation;
+            let keyframe = track == Track::Video && fragments.iter().any(|(sync, _)| *sync);
             let (packets, kept_back) = self.topic(track).lane.messages(generation, mem::take(fragments));
             self.publisher.kept_back(kept_back);
-            self.publish_live(track, packets);
+            let last = self.publish_live(track, packets);
+            under_way.keyframe = last.filter(|_| keyframe).or(under_way.keyframe.take());
         }
     }
 
-    fn publish_live(&mut self, track: Track, packets: Vec<Packet>) {
+    /// Returns the last message, if all were handed over.
+    fn publish_live(&mut self, track: Track, packets: Vec<Packet>) -> Option<Pending> {
         let publisher = self.publisher.clone();
         let topic = self.topic(track);
+        let mut last = None;
         for packet in packets {
-            if let Err(error) = publisher.live(&topic.name, packet) {
-                publisher.dropped(&error);
-                topic.lane.broke();
-                return;
+            match publisher.live(&topic.name, packet) {
+                Ok(pending) => last = Some(pending),
+                Err(error) => {
+                    publisher.dropped(&error);
+                    if topic.lane.broke() && track == Track::Video {
+                        publisher.broken_gop();
+                    }
+                    return None;
+                }
             }
         }
+        last
     }
 
     fn catch_up(&mut self, viewer: &Viewer) {

@@ -104,6 +104,9 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
+    /// All that [`Self::as_str`] returns.
+    pub(crate) const REASONS: [&'static str; 5] = ["unwatched", "lost", "stopped", "moved", "drained"];
+
     /// As operators read it.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::fence::{self, Claim};
-use crate::metrics::{Kind, Metrics};
+use crate::metrics::{AwaitedAck, Kind, Loss, Metrics};
 use crate::packet::Packet;
 use crate::viewers::presence::Rule;
 
@@ -74,9 +74,9 @@ impl Publisher {
     }
 
     /// Media on a live topic.
-    pub(crate) fn live(&self, topic: &str, packet: Packet) -> Result<(), PublishError> {
+    pub(crate) fn live(&self, topic: &str, packet: Packet) -> Result<Pending, PublishError> {
         let publication = Publication::new(topic, packet.payload).correlation(packet.correlation).expiry(EXPIRY);
-        self.hand_over(Kind::Live, publication).map(drop)
+        self.hand_over(Kind::Live, publication)
     }
 
     /// A whole GOP for one viewer. `root` is the topic below which nobody reads the pump's strokes.
@@ -104,7 +104,7 @@ impl Publisher {
                 Ok(bytes) => self.metrics.published(Kind::CatchUp, bytes),
                 Err(error) => {
                     debug!(%error, "catch-up given up");
-                    self.metrics.dropped(reason(&error), 1);
+                    self.metrics.dropped(loss(&error), 1);
                     return;
                 }
             }
@@ -191,12 +191,22 @@ impl Publisher {
 
     /// Counts media that was kept back, because what it builds on was not published.
     pub(crate) fn kept_back(&self, fragments: usize) {
-        self.metrics.dropped("behind_gap", fragments);
+        self.metrics.dropped(Loss::BehindGap, fragments);
     }
 
     /// Counts media that was not published.
     pub(crate) fn dropped(&self, error: &PublishError) {
-        self.metrics.dropped(reason(error), 1);
+        self.metrics.dropped(loss(error), 1);
+    }
+
+    /// Counts a group of pictures that has a hole.
+    pub(crate) fn broken_gop(&self) {
+        self.metrics.broken_gop();
+    }
+
+    /// Counts something that is on its way, until it is dropped.
+    pub(crate) fn awaits_ack(&self) -> AwaitedAck {
+        self.metrics.awaits_ack()
     }
 
     fn hand_over(&self, kind: Kind, publication: Publication) -> Result<Pending, PublishError> {
@@ -212,11 +222,11 @@ fn json(report: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(report).unwrap_or_default()
 }
 
-fn reason(error: &PublishError) -> &'static str {
+fn loss(error: &PublishError) -> Loss {
     match error {
-        PublishError::Full => "queue_full",
-        PublishError::NotConnected | PublishError::Lost => "disconnected",
-        PublishError::Refused(_) | PublishError::InvalidTopic => "refused",
+        PublishError::Full => Loss::QueueFull,
+        PublishError::NotConnected | PublishError::Lost => Loss::Disconnected,
+        PublishError::Refused(_) | PublishError::InvalidTopic => Loss::Refused,
     }
 }
 

@@ -286,5 +286,5 @@ async fn liveness_does_not_depend_on_the_broker_and_readiness_does() {
     assert!(get("/live").await.starts_with("HTTP/1.1 200"));
     let ready = get("/ready").await;
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("broker: "), "{ready}");
-    assert!(get("/metrics").await.contains("mqtt_video_slots{kind=\"total\"} 16"));
+    assert!(get("/metrics").await.contains("mqtt_video_transcoder_slots 16"));
 }

@@ -63,6 +63,8 @@ user viewer
 user gatekeeper
 topic read {{ $prefix }}/+
 topic read client/+
+# What the broker says about itself, for its metrics.
+topic read $SYS/broker/#
 topic write {{ $prefix }}/sources
 topic write {{ $prefix }}/reply/#
 topic write +

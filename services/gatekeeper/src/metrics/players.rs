@@ -10,12 +10,17 @@ const FIRST_FRAME_BUCKETS: &[f64] = &[0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3
 /// From the delay of a decoder to a viewer that is lost.
 const LATENCY_BUCKETS: &[f64] = &[0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0];
 
+/// From a picture that always moves to one that never does.
+const REBUFFER_BUCKETS: &[f64] = &[0.0, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0];
+
 /// Clones count into the same ones.
 #[derive(Debug, Clone)]
 pub(super) struct Players {
     reports: IntCounterVec,
     first_frame_seconds: Histogram,
     latency_seconds: HistogramVec,
+    rebuffer_ratio: Histogram,
+    watched_seconds: Counter,
     stalls: Counter,
     rebuffer_seconds: Counter,
     frames: CounterVec,
@@ -45,6 +50,20 @@ impl Players {
                     &["of_report"],
                 )?,
             )?,
+            rebuffer_ratio: add(
+                registry,
+                Histogram::with_opts(
+                    HistogramOpts::from(player(
+                        "rebuffer_ratio",
+                        "Part of the time since a player's report before for which its picture stood.",
+                    ))
+                    .buckets(REBUFFER_BUCKETS.to_vec()),
+                )?,
+            )?,
+            watched_seconds: add(
+                registry,
+                Counter::with_opts(player("watched_seconds_total", "Time that reports cover."))?,
+            )?,
             stalls: add(registry, Counter::with_opts(player("stalls_total", "Times that a picture stood."))?)?,
             rebuffer_seconds: add(
                 registry,
@@ -66,6 +85,12 @@ impl Players {
         for outcome in ["ok", "bad_request"] {
             players.reports.with_label_values(&[outcome]);
         }
+        for fate in ["decoded", "dropped"] {
+            players.frames.with_label_values(&[fate]);
+        }
+        for of_report in ["p50", "p95"] {
+            players.latency_seconds.with_label_values(&[of_report]);
+        }
         Ok(players)
     }
 
@@ -82,6 +107,12 @@ impl Players {
         for (of_report, latency) in [("p50", report.latency_p50_ms), ("p95", report.latency_p95_ms)] {
             if let Some(ms) = latency {
                 self.latency_seconds.with_label_values(&[of_report]).observe(ms / 1e3);
+            }
+        }
+        if let Some(watched_ms) = report.watched_ms {
+            self.watched_seconds.inc_by(watched_ms / 1e3);
+            if watched_ms > 0.0 {
+                self.rebuffer_ratio.observe((report.rebuffer_ms / watched_ms).min(1.0));
             }
         }
         self.stalls.inc_by(report.stalls);

@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) latency_p50_ms: Option<f64>,
     /// 95th percentile of the latency.
     pub(crate) latency_p95_ms: Option<f64>,
+    /// The time that the counts cover.
+    pub(crate) watched_ms: Option<f64>,
     /// How often the picture stood.
     pub(crate) stalls: f64,
     /// How long it stood.
@@ -42,6 +44,7 @@ pub(super) fn read(fields: &Fields) -> Result<Report, Refusal> {
         first_frame_ms: fields.number("first_frame_ms", LONGEST_MS)?,
         latency_p50_ms: percentile("p50")?,
         latency_p95_ms: percentile("p95")?,
+        watched_ms: fields.number("watched_ms", LONGEST_MS)?,
         stalls: count("stalls")?,
         rebuffer_ms: fields.number("rebuffer_ms", LONGEST_MS)?.unwrap_or_default(),
         dropped_frames: count("dropped_frames")?,

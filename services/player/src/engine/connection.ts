@@ -46,7 +46,7 @@ export class Connection {
   readonly events = new Emitter<ConnectionEvents>();
   private client: MqttClient | undefined;
   private readonly routes = new Map<string, Set<Route>>();
-  private readonly backoff = new Backoff({ min: 500, max: 3000 });
+  private readonly backoff = new Backoff({ min: 500, max: 1500 });
   private timer: ReturnType<typeof setTimeout> | undefined;
   private isUp = false;
   private closed = false;

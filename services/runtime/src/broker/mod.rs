@@ -33,7 +33,8 @@ const EVENTS: usize = 1024;
 const MAX_INCOMING: u32 = 256 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(2);
+/// A broker that restarts is back in a second, and a refused connection costs it next to nothing.
+const RETRY_MAX: Duration = Duration::from_secs(1);
 /// How long the last messages may take on the way out.
 const DISCONNECT: Duration = Duration::from_secs(1);
 

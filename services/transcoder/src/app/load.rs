@@ -1,10 +1,12 @@
-//! How much CPU the worker and its ffmpegs use, read from `/proc`.
+//! What the worker and its ffmpegs use, read from `/proc`.
 //!
 //! Children that ended are within the worker's own record, those that run have one each. Where `/proc` does not list
-//! children the figure is the worker's own, which is low and does no harm.
+//! children the figures are the worker's own, which is low and does no harm.
 
 use std::fs;
 use std::time::{Duration, Instant};
+
+use crate::metrics::FfmpegUsage;
 
 /// Clock ticks in which `/proc` counts CPU time, `USER_HZ`: the same on every Linux that runs Rust.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -16,11 +18,31 @@ pub(crate) struct Load {
     smooth: f64,
 }
 
+/// What is used.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    /// Cores in use over the last seconds, by the worker and its ffmpegs.
+    pub(crate) cores: f64,
+    /// The ffmpegs alone.
+    pub(crate) ffmpeg: FfmpegUsage,
+}
+
 impl Load {
-    /// Cores in use over the last seconds.
-    pub(crate) fn look(&mut self) -> f64 {
-        let used = ticks() as f64 / TICKS_PER_SECOND;
-        self.since(used, Instant::now())
+    /// Usage as it is now.
+    pub(crate) fn look(&mut self) -> Usage {
+        let own = stat("/proc/self/stat").unwrap_or_default();
+        let children: Vec<_> =
+            children().iter().filter_map(|pid| Some((stat(&format!("/proc/{pid}/stat"))?, resident(pid)))).collect();
+        let running: u64 = children.iter().map(|(times, _)| times[0] + times[1]).sum();
+        let ffmpeg = seconds(own[2] + own[3] + running);
+        Usage {
+            cores: self.since(seconds(own[0] + own[1]) + ffmpeg, Instant::now()),
+            ffmpeg: FfmpegUsage {
+                processes: children.len(),
+                cpu_seconds: ffmpeg,
+                resident_bytes: children.iter().map(|(_, resident)| resident).sum(),
+            },
+        }
     }
 
     fn since(&mut self, used: f64, now: Instant) -> f64 {
@@ -37,15 +59,24 @@ impl Load {
     }
 }
 
-fn ticks() -> u64 {
-    let own = stat("/proc/self/stat").map_or(0, |times| times.iter().sum());
-    own + children().iter().filter_map(|pid| stat(&format!("/proc/{pid}/stat"))).map(|t| t[0] + t[1]).sum::<u64>()
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / TICKS_PER_SECOND
 }
 
 fn children() -> Vec<String> {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// `VmRSS` of proc(5), in bytes.
+fn resident(pid: &str) -> u64 {
+    fs::read_to_string(format!("/proc/{pid}/status")).ok().and_then(|status| parse_resident(&status)).unwrap_or(0)
+}
+
+fn parse_resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// `utime`, `stime`, `cutime` and `cstime` of proc(5).
@@ -68,6 +99,12 @@ mod tests {
     fn names_of_processes_do_not_confuse_the_fields() {
         let line = "42 (a) b (c)) S 1 42 42 0 -1 4194304 100 200 0 0 11 22 33 44 20 0 1 0 5 0 0";
         assert_eq!(parse(line), Some([11, 22, 33, 44]));
+    }
+
+    #[test]
+    fn memory_is_read_in_bytes() {
+        assert_eq!(parse_resident("Name:\tffmpeg\nVmPeak:\t 900 kB\nVmRSS:\t    12 kB\n"), Some(12_288));
+        assert_eq!(parse_resident("Name:\tkthreadd\n"), None);
     }
 
     #[test]

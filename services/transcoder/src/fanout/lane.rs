@@ -2,6 +2,8 @@
 //!
 //! Pure: the caller publishes and says what failed. Running numbers go on over a gap, so a player sees it.
 
+use std::mem;
+
 use bytes::Bytes;
 
 use crate::packet::{Packer, Packet};
@@ -54,9 +56,9 @@ impl Lane {
         (packets, kept_back)
     }
 
-    /// One of the last messages did not go out, and none after it.
-    pub(super) fn broke(&mut self) {
-        self.broken = true;
+    /// One of the last messages did not go out, and none after it. Returns whether the lane was whole before.
+    pub(super) fn broke(&mut self) -> bool {
+        !mem::replace(&mut self.broken, true)
     }
 }
 
@@ -103,7 +105,7 @@ mod tests {
                     bytes.push(name);
                     fragments.push((frame == 0, Bytes::from(bytes)));
                     if fragments.len() == together {
-                        let (packets, _) = lane.messages(7, std::mem::take(&mut fragments));
+                        let (packets, _) = lane.messages(7, mem::take(&mut fragments));
                         publish(&mut lane, packets);
                     }
                 }

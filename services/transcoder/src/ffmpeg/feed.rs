@@ -11,6 +11,7 @@
 //! dropped; whether there is still anybody to go on for is the job's business.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -64,8 +65,10 @@ pub(crate) enum End {
 /// Why a run ended, as far as operators need to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// ffmpeg ended by itself after it had given pictures, or was killed.
+    /// ffmpeg ended by itself after it had given pictures: the source ended.
     Exited,
+    /// ffmpeg was killed by a signal, its own fault or not.
+    Crashed,
     /// The source could not be opened.
     Failed,
     /// No picture for too long.
@@ -77,10 +80,14 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Exited, Self::Crashed, Self::Failed, Self::Stalled, Self::Broken, Self::NotStarted];
+
     /// As operators read it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Exited => "exited",
+            Self::Crashed => "crashed",
             Self::Failed => "failed",
             Self::Stalled => "stalled",
             Self::Broken => "broken",
@@ -255,7 +262,11 @@ impl Feed {
                 } else {
                     info!(%status, ?symptom, pictures, "ffmpeg exited");
                 }
-                let reason = if pictures { Reason::Exited } else { Reason::Failed };
+                let reason = match (status.signal(), pictures) {
+                    (Some(_), _) => Reason::Crashed,
+                    (None, true) => Reason::Exited,
+                    (None, false) => Reason::Failed,
+                };
                 Some(self.conclude(symptom, reason))
             }
         }

@@ -4,7 +4,7 @@
 //! way is bounded by the broker's queue, as nothing is under way that it did not take.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -36,6 +36,8 @@ pub(super) enum Subject {
     Viewer(String),
     /// Of a viewer's, by a GOP.
     ReplyViewer(String),
+    /// Of nobody's: the last byte of a keyframe went to the network that came out of ffmpeg then.
+    Keyframe(SystemTime),
     /// Of nobody's.
     Nobody,
 }
@@ -111,8 +113,13 @@ impl Herald {
     /// Listens to what becomes of GOPs, too.
     pub(super) fn listen(&mut self, gops: Evidence) {
         for (reply_topic, pending) in gops {
-            self.expect(Subject::ReplyViewer(reply_topic), Ok(pending));
+            self.await_outcome(Subject::ReplyViewer(reply_topic), pending);
         }
+    }
+
+    /// Listens to when a keyframe is out that came out of ffmpeg `at` that time.
+    pub(super) fn time(&mut self, keyframe: Pending, at: SystemTime) {
+        self.await_outcome(Subject::Keyframe(at), keyframe);
     }
 
     /// The next answer. Cancel-safe.
@@ -133,9 +140,22 @@ impl Herald {
 
     fn expect(&mut self, subject: Subject, pending: Result<Pending, PublishError>) {
         match pending {
-            Ok(pending) => self.pending.push(Box::pin(async move { (subject, pending.outcome().await) })),
+            Ok(pending) => {
+                let awaited = self.publisher.awaits_ack();
+                self.pending.push(Box::pin(async move {
+                    let outcome = pending.outcome().await;
+                    if outcome.is_ok() {
+                        awaited.came();
+                    }
+                    (subject, outcome)
+                }));
+            }
             Err(error) => debug!(%error, ?subject, "a report was not published"),
         }
+    }
+
+    fn await_outcome(&mut self, subject: Subject, pending: Pending) {
+        self.pending.push(Box::pin(async move { (subject, pending.outcome().await) }));
     }
 
     fn about(&self, generation: u64) -> About<'_> {

@@ -8,6 +8,8 @@ const SECONDS: usize = 5;
 /// What came within the last seconds.
 #[derive(Debug, Default)]
 pub(crate) struct Rate {
+    /// Frames per second when pictures came last.
+    usual: f64,
     now: Count,
     past: VecDeque<Count>,
 }
@@ -25,16 +27,22 @@ impl Rate {
         self.now.bytes += bytes;
     }
 
-    /// A second went by.
-    pub(crate) fn second(&mut self) {
+    /// A second went by. Returns whether it lacked the pictures that are usual.
+    pub(crate) fn second(&mut self) -> bool {
         // Before anything came there is nothing to average.
         if self.past.is_empty() && self.now.bytes == 0 {
-            return;
+            return false;
         }
+        let came = self.now.frames > 0;
         if self.past.len() == SECONDS {
             self.past.pop_front();
         }
         self.past.push_back(std::mem::take(&mut self.now));
+        if came {
+            self.usual = self.frames_per_second();
+        }
+        // Slower ones have seconds without a picture by their nature.
+        !came && self.usual >= 2.0
     }
 
     /// To a tenth.
@@ -59,6 +67,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_camera_that_sends_a_picture_every_few_seconds_does_not_stand() {
+        let mut rate = Rate::default();
+        for second in 0..20 {
+            if second % 4 == 0 {
+                rate.count(true, 1000);
+            }
+            assert!(!rate.second());
+        }
+    }
+
+    #[test]
     fn rates_are_means_over_the_last_seconds() {
         let mut rate = Rate::default();
         for frames in [0, 0, 30, 31, 29, 30, 30] {
@@ -68,7 +87,7 @@ mod tests {
         }
         assert!((rate.frames_per_second() - 30.0).abs() < 0.01);
         assert_eq!(rate.bits_per_second(), 30_500 * 8);
-        (0..SECONDS).for_each(|_| rate.second());
+        (0..SECONDS).for_each(|_| assert!(rate.second(), "it stands"));
         assert!(rate.frames_per_second() < 0.01);
     }
 }

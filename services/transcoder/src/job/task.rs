@@ -4,7 +4,7 @@
 mod commands;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use runtime::broker::{Outcome, PublishError, Subscription};
 use tokio::sync::mpsc;
@@ -18,13 +18,16 @@ use crate::board::{Entry, Stream};
 use crate::failure::{Code, Failure};
 use crate::fanout::Fanout;
 use crate::ffmpeg::feed::{self, End, Feed};
-use crate::job::life::{Life, Verdict};
+use crate::job::life::{Life, State, Verdict};
 use crate::job::rate::Rate;
+use crate::metrics::StreamFigures;
 use crate::muxer::{Error as MuxerError, Media, Muxer, Output, Stand, Start, Track};
 use crate::stream::Spec;
+use crate::timeline::Ticks;
 use crate::viewers::presence::Rule;
 use crate::viewers::{Delivery, Viewer, Viewers, Whom};
 
+const SECOND: Duration = Duration::from_secs(1);
 /// How often a live viewer is told the status, which is also how its presence is noticed.
 const STATUS_EVERY: u32 = 5;
 /// How often what is retained is renewed, in seconds.
@@ -50,8 +53,13 @@ pub(super) struct Job {
     /// Why there is no media now.
     failure: Option<Failure>,
     restarts: u32,
-    /// When a run began whose first keyframe is not out.
-    run_began: Option<Instant>,
+    /// A run began whose first keyframe is not out.
+    run_began: bool,
+    /// When the stream was asked for, as long as it never had a picture.
+    asked: Option<Instant>,
+    /// When the last keyframe is due, in units of 1/90000 s.
+    last_keyframe: Option<Ticks>,
+    figures: Option<StreamFigures>,
     /// What viewers were told last.
     announced: Option<(&'static str, u64, Option<Code>)>,
     connected: bool,
@@ -69,6 +77,7 @@ impl Job {
     pub(super) fn new(shared: Shared, spec: Arc<Spec>, after: Option<Stand>) -> Self {
         let now = Instant::now();
         let fanout = Fanout::new(shared.publisher.clone(), &spec, shared.max_message_bytes);
+        let figures = shared.metrics.stream(&spec.key);
         let job = Self {
             life: Life::new(shared.linger, now),
             feed: Feed::new(shared.ffmpeg.clone(), spec.clone()),
@@ -85,7 +94,10 @@ impl Job {
             rate: Rate::default(),
             failure: None,
             restarts: 0,
-            run_began: None,
+            run_began: false,
+            asked: Some(now),
+            last_keyframe: None,
+            figures,
             announced: None,
             connected: true,
             seconds: 0,
@@ -97,7 +109,7 @@ impl Job {
     /// Runs it to its end.
     pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<Command>, token: CancellationToken) -> Ended {
         info!("stream begins");
-        let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut second = tokio::time::interval(SECOND);
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.review();
         let ended = loop {
@@ -137,12 +149,12 @@ impl Job {
     fn source(&mut self, event: feed::Event) -> Option<Ended> {
         match event {
             feed::Event::Began { expects_audio } => {
-                self.run_began = Some(Instant::now());
+                self.run_began = true;
                 let outputs = self.muxer.begin(report::unix_ms(), expects_audio);
-                self.publish(&outputs);
+                self.publish(&outputs, SystemTime::now());
             }
             feed::Event::Item(item, at) => match self.muxer.push(item, report::unix(at).as_micros() as u64) {
-                Ok(outputs) => self.publish(&outputs),
+                Ok(outputs) => self.publish(&outputs, at),
                 Err(error) => {
                     warn!(%error, "the source has to be transcoded");
                     self.feed.reject(match error {
@@ -153,7 +165,7 @@ impl Job {
             },
             feed::Event::AudioEnded => {
                 let outputs = self.muxer.give_up_audio();
-                self.publish(&outputs);
+                self.publish(&outputs, SystemTime::now());
             }
             feed::Event::Ended(End::Learnt | End::Replaced) => {
                 self.restarted("learnt");
@@ -183,12 +195,16 @@ impl Job {
         self.shared.metrics.restarted(reason);
     }
 
-    fn publish(&mut self, outputs: &[Output]) {
+    /// Publishes what was made of something that came out of ffmpeg `at` that time.
+    fn publish(&mut self, outputs: &[Output], at: SystemTime) {
         if outputs.is_empty() {
             return;
         }
-        let evidence = self.fanout.publish(outputs);
-        self.herald.listen(evidence);
+        let under_way = self.fanout.publish(outputs);
+        self.herald.listen(under_way.evidence);
+        if let Some(keyframe) = under_way.keyframe {
+            self.herald.time(keyframe, at);
+        }
         let mut keyframe = false;
         for output in outputs {
             match output {
@@ -200,22 +216,33 @@ impl Job {
                     audio = media.audio.as_ref().map(|audio| audio.codec.as_str()),
                     "generation begins"
                 ),
-                Output::Fragment { track, sync, bytes, .. } => {
+                Output::Fragment { track, sync, bytes, decode_time, .. } => {
                     self.rate.count(*track == Track::Video, bytes.len());
-                    keyframe |= *track == Track::Video && *sync;
+                    if *track == Track::Video && *sync {
+                        keyframe = true;
+                        self.keyframe_due(*decode_time);
+                    }
                 }
                 Output::Init { .. } | Output::Gop { .. } => {}
             }
         }
-        if keyframe && (self.run_began.is_some() || !self.life.is_flowing()) {
+        if keyframe && (self.run_began || !self.life.is_flowing()) {
             self.keyframe();
+        }
+    }
+
+    fn keyframe_due(&mut self, decode_time: Ticks) {
+        let last = self.last_keyframe.replace(decode_time);
+        if let (Some(last), Some(figures)) = (last, &self.figures) {
+            figures.keyframe_interval(Duration::from_secs_f64(decode_time.saturating_sub(last) as f64 / 90_000.0));
         }
     }
 
     /// The first keyframe of a run is out.
     fn keyframe(&mut self) {
-        if let Some(began) = self.run_began.take() {
-            self.shared.metrics.started(began.elapsed());
+        self.run_began = false;
+        if let Some(asked) = self.asked.take() {
+            self.shared.metrics.started(asked.elapsed());
         }
         self.failure = None;
         self.life.flows();
@@ -250,6 +277,7 @@ impl Job {
             Subject::Viewer(topic) | Subject::ReplyViewer(topic) => {
                 self.viewers.answered(&topic, anybody, Instant::now());
             }
+            Subject::Keyframe(at) => self.shared.metrics.keyframe_out(at.elapsed().unwrap_or_default()),
             Subject::Nobody => {}
         }
     }
@@ -257,7 +285,13 @@ impl Job {
     fn second(&mut self) {
         let now = Instant::now();
         self.seconds = self.seconds.wrapping_add(1);
-        self.rate.second();
+        let stands = self.rate.second();
+        if self.is_watched() && (stands || self.life.state() == State::Restarting) {
+            self.shared.metrics.stalled(SECOND);
+        }
+        if let Some(figures) = &self.figures {
+            figures.frame_rate(self.rate.frames_per_second());
+        }
         // Nobody waits any more who has hung up.
         self.waiting.retain(|waiting| !waiting.answer.is_closed());
         if !self.shared.publisher.connected() {
@@ -322,16 +356,19 @@ impl Job {
 
     fn review_watched(&mut self) {
         let before = self.life.state();
-        let watched = !self.viewers.is_empty() || self.passive || !self.waiting.is_empty();
-        self.life.watched(watched, Instant::now());
+        self.life.watched(self.is_watched() || !self.waiting.is_empty(), Instant::now());
         if self.life.state() != before {
             self.post();
         }
     }
 
+    fn is_watched(&self) -> bool {
+        !self.viewers.is_empty() || self.passive
+    }
+
     async fn close(mut self, ended: &Ended) {
         info!(reason = ended.as_str(), viewers = self.viewers.len(), "stream ends");
-        self.shared.metrics.ended(ended.as_str());
+        self.shared.metrics.ended(ended);
         let failure = match ended {
             Ended::Lost(failure) => Some(failure.clone()),
             Ended::Drained => Some(Failure::from(Code::Draining)),
@@ -353,6 +390,9 @@ impl Job {
     }
 
     fn post(&self) {
+        if let Some(figures) = &self.figures {
+            figures.up(self.life.is_flowing());
+        }
         self.entry.post(Stream {
             state: self.life.state(),
             viewers: self.viewers.iter().cloned().collect(),
