@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build images player demo test lint rust-lint player-lint browser-lint rust-test player-test browser-test test-chart test-cluster clean
+.PHONY: help build images player demo test lint rust-lint player-lint browser-lint rules-lint rust-test player-test browser-test test-chart test-cluster clean
 
 INSTALL := deploy/local/install.sh
 PLAYER := services/player
@@ -34,7 +34,7 @@ test: ## Install what is missing, then check everything
 	$(MAKE) --no-print-directory rust-test
 	$(MAKE) --no-print-directory browser-test
 
-lint: rust-lint player-lint browser-lint ## Formatting, lints, types, licences
+lint: rust-lint player-lint browser-lint rules-lint ## Formatting, lints, types, licences, alert rules
 
 rust-lint:
 	cargo fmt --all --check
@@ -46,6 +46,10 @@ player-lint: $(PLAYER)/node_modules/.package-lock.json
 
 browser-lint: $(BROWSER)/node_modules/.package-lock.json
 	cd $(BROWSER) && npm run typecheck
+
+rules-lint:
+	helm/rules.sh
+	helm/dashboards.mjs --check
 
 # The end-to-end tests start the services as a user would: the binaries and the player's page.
 rust-test: player ## cargo test: units, properties and the end-to-end binary

@@ -44,5 +44,11 @@ acl() { sed -n 's/^ *\(topic .*\)/\1/p' "$@"; }
 diff <(render --show-only templates/broker/config.yaml | sed -n '/user viewer/,/^ *$/p' | acl) <(acl ../deploy/compose/viewers.acl) ||
   fail "the rights of viewers differ between the chart and deploy/compose/viewers.acl"
 
+# What an operator makes of the rules is what promtool judges.
+render --show-only templates/monitoring/prometheusrule.yaml --values mqtt-video/ci/gateway-values.yaml |
+  sed -n 's/^  //; /^groups:/,$p' | promtool check rules /dev/stdin >/dev/null || fail "the PrometheusRule's rules are no rules"
+
 node readme.mjs --check
+node dashboards.mjs --check
+./rules.sh
 echo "chart: checked" >&2

@@ -23,6 +23,7 @@ fetch() {
 sigs.k8s.io/gateway-api@v1.4.1 config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
 github.com/kedacore/keda/v2@v2.21.0 config/crd/bases/keda.sh_scaledobjects.yaml
 github.com/prometheus-operator/prometheus-operator@v0.85.0 example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml
+github.com/prometheus-operator/prometheus-operator@v0.85.0 example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml
 END
 }
 definitions=$(built "definitions-$(version_of validate.sh)" fetch)
@@ -45,6 +46,7 @@ defined videosources.mqttvideo.io mqtt-video/crds/videosources.mqttvideo.io.yaml
 defined httproutes.gateway.networking.k8s.io "$definitions/gateway.networking.k8s.io_httproutes.yaml"
 defined scaledobjects.keda.sh "$definitions/keda.sh_scaledobjects.yaml"
 defined podmonitors.monitoring.coreos.com "$definitions/monitoring.coreos.com_podmonitors.yaml"
+defined prometheusrules.monitoring.coreos.com "$definitions/monitoring.coreos.com_prometheusrules.yaml"
 
 kubectl create namespace "$namespace" >/dev/null
 kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted >/dev/null

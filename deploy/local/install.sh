@@ -92,6 +92,9 @@ if [ "$what" = test ]; then
   # For a worker whose clock is wrong.
   compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || missing+=(libfaketime)
 fi
+if [ "$what" = test ] || [ "$what" = cluster ]; then
+  needs promtool prometheus
+fi
 if [ "$what" = cluster ]; then
   needs chromium chromium
   # A cluster of one's own needs nothing to run it, and no images.

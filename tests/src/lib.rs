@@ -20,6 +20,7 @@ pub mod part;
 pub mod ports;
 pub mod process;
 pub mod processes;
+pub mod prometheus;
 pub mod services;
 pub mod sources;
 pub mod viewer;

@@ -1,14 +1,20 @@
-//! A wire to the broker that can be cut and frozen: TCP in, TCP out, bytes as they come.
+//! A wire that can be cut, frozen and made long: TCP in, TCP out, bytes as they come.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+/// Reads that are under way on a long wire: of 64 KB each, more than the streams of a test make in a second.
+const UNDER_WAY: usize = 64;
 
 /// A forwarded address. Dropped, it cuts everything and stops listening.
 #[derive(Debug)]
@@ -24,6 +30,10 @@ struct State {
     /// Connections of an earlier number are to be reset.
     cuts: u64,
     frozen: bool,
+    /// New connections are reset too.
+    severed: bool,
+    /// How long bytes take, each way.
+    length: Duration,
 }
 
 impl Wire {
@@ -39,6 +49,24 @@ impl Wire {
     /// Resets every connection. New ones are accepted.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// Resets every connection, and each new one until it is [mended](Self::mend).
+    pub fn sever(&self) {
+        self.state.send_modify(|state| {
+            state.cuts += 1;
+            state.severed = true;
+        });
+    }
+
+    /// Lets new connections through again.
+    pub fn mend(&self) {
+        self.state.send_modify(|state| state.severed = false);
+    }
+
+    /// From now on bytes take this long, each way; none are lost, and none overtakes another.
+    pub fn lengthen(&self, length: Duration) {
+        self.state.send_modify(|state| state.length = length);
     }
 
     /// Holds all bytes back; connections stay.
@@ -61,6 +89,9 @@ impl Drop for Wire {
 async fn accept(listener: TcpListener, target: SocketAddr, state: Arc<watch::Sender<State>>) {
     let mut connections = JoinSet::new();
     while let Ok((near, _)) = listener.accept().await {
+        if state.borrow().severed {
+            continue;
+        }
         let state = state.subscribe();
         connections.spawn(async move {
             // A connection that fails is closed, which is all that its ends may learn.
@@ -89,16 +120,39 @@ async fn carry(near: TcpStream, target: SocketAddr, mut state: watch::Receiver<S
 }
 
 /// Both halves are reset when a copy is dropped, so that a cut looks like one.
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>) -> Result<()> {
-    let mut buffer = vec![0; 64 * 1024];
+async fn copy(from: OwnedReadHalf, to: OwnedWriteHalf, state: watch::Receiver<State>) -> Result<()> {
+    let (sender, receiver) = mpsc::channel(UNDER_WAY);
+    tokio::try_join!(take(from, sender, state.clone()), give(receiver, to, state))?;
+    Ok(())
+}
+
+async fn take(
+    mut from: OwnedReadHalf,
+    under_way: mpsc::Sender<(Instant, Bytes)>,
+    mut state: watch::Receiver<State>,
+) -> Result<()> {
+    let mut buffer = BytesMut::new();
     loop {
         state.wait_for(|state| !state.frozen).await?;
-        let length = from.read(&mut buffer).await?;
-        if length == 0 {
-            to.shutdown().await?;
+        buffer.reserve(64 * 1024);
+        if from.read_buf(&mut buffer).await? == 0 {
             return Ok(());
         }
-        state.wait_for(|state| !state.frozen).await?;
-        to.write_all(&buffer[..length]).await?;
+        let arrives = Instant::now() + state.borrow().length;
+        under_way.send((arrives, buffer.split().freeze())).await?;
     }
+}
+
+async fn give(
+    mut under_way: mpsc::Receiver<(Instant, Bytes)>,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<State>,
+) -> Result<()> {
+    while let Some((arrives, bytes)) = under_way.recv().await {
+        sleep_until(arrives).await;
+        state.wait_for(|state| !state.frozen).await?;
+        to.write_all(&bytes).await?;
+    }
+    to.shutdown().await?;
+    Ok(())
 }

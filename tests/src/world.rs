@@ -41,6 +41,8 @@ pub struct Description {
     pub mosquitto: String,
     /// Whether the gatekeeper reaches the transcoders through wires that can be cut.
     pub wired: bool,
+    /// Whether each service reaches the broker through a wire of its own.
+    pub broker_wired: bool,
 }
 
 impl Default for Description {
@@ -54,6 +56,7 @@ impl Default for Description {
             transcoder_environment: BTreeMap::new(),
             mosquitto: String::new(),
             wired: false,
+            broker_wired: false,
         }
     }
 }
@@ -93,6 +96,19 @@ impl Description {
         Self { wired: true, ..self }
     }
 
+    /// With a wire from each service to the broker.
+    #[must_use]
+    pub fn broker_wired(self) -> Self {
+        Self { broker_wired: true, ..self }
+    }
+
+    /// With further lines of mosquitto's configuration.
+    #[must_use]
+    pub fn mosquitto(mut self, lines: &str) -> Self {
+        self.mosquitto.push_str(lines);
+        self
+    }
+
     /// With an environment variable of the gatekeeper.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
@@ -125,9 +141,17 @@ impl Description {
         let broker = Broker::start(dir.path(), &self.mosquitto).await?;
         let wire = Wire::to(broker.websocket).await?;
         let sources = Sources::in_folder(dir.path());
+        let mut broker_wires = BTreeMap::new();
+        if self.broker_wired {
+            let names = (0..self.transcoders.len()).map(|number| format!("transcoder{number}"));
+            for name in names.chain(["gatekeeper".to_owned()]) {
+                broker_wires.insert(name, Wire::to(broker.mqtt).await?);
+            }
+        }
+        let to_broker = |name: &str| broker_wires.get(name).map_or(broker.mqtt, |wire| wire.address);
         let transcoders = self.transcoders.iter().enumerate();
         let transcoders = transcoders.map(|(number, args)| {
-            let transcoder = Service::transcoder(number, broker.mqtt, args)?;
+            let transcoder = Service::transcoder(number, to_broker(&format!("transcoder{number}")), args)?;
             Ok(transcoder.environment(self.transcoder_environment.clone()))
         });
         let transcoders = transcoders.collect::<Result<Vec<_>>>()?;
@@ -140,10 +164,11 @@ impl Description {
                 wires.push(wire);
             }
         }
-        let gatekeeper = Service::gatekeeper(broker.mqtt, wire.address, &sources.file, &addresses, &self.gatekeeper)?;
+        let gatekeeper =
+            Service::gatekeeper(to_broker("gatekeeper"), wire.address, &sources.file, &addresses, &self.gatekeeper)?;
         let gatekeeper = gatekeeper.environment(self.environment);
         let cameras = self.cameras.into_iter().map(|camera| (camera.name.clone(), Running::new(camera))).collect();
-        let mut world = World { cameras, transcoders, gatekeeper, sources, wire, wires, broker, dir };
+        let mut world = World { cameras, transcoders, gatekeeper, sources, wire, wires, broker_wires, broker, dir };
         match world.begin(self.sources.as_deref()).await {
             Ok(()) => Ok(world),
             Err(error) => {
@@ -169,6 +194,8 @@ pub struct World {
     pub wire: Wire,
     /// The ways of the gatekeeper to the transcoders, if there are wires.
     pub wires: Vec<Wire>,
+    /// The ways of services to the broker by their names, if there are wires.
+    pub broker_wires: BTreeMap<String, Wire>,
     /// The broker.
     pub broker: Broker,
     /// Where all files of this world are.

@@ -3,8 +3,10 @@
 //! One binary, because linking is most of what a test costs to build. A module is a topic; a test is a sentence. What needs
 //! a browser is in `tests/browser`.
 
+mod alerts;
 mod catalog;
 mod cli;
+mod dashboards;
 mod describing;
 mod direct;
 mod leaving;
