@@ -33,8 +33,8 @@ impl Arrival {
             self.tie = tie;
             self.buckets.clear();
         }
-        let media_us = microseconds(decode_time);
-        let difference = unix_us as i64 - media_us;
+        let media = microseconds(decode_time);
+        let difference = unix_us as i64 - media;
         match self.buckets.back_mut() {
             Some((since, least)) if decode_time.saturating_sub(*since) < BUCKET => *least = difference.min(*least),
             _ => {
@@ -45,7 +45,7 @@ impl Arrival {
             }
         }
         let least = self.buckets.iter().map(|(_, least)| *least).min().unwrap_or(difference);
-        (media_us + least) as u64
+        (media + least) as u64
     }
 }
 
