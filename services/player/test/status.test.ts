@@ -122,7 +122,7 @@ describe('charts', () => {
   const BOX = { width: 300, height: 100 };
 
   test.each([
-    [0, 0, 1], [0, 5, 5], [4, 5, 5], [6, 5, 10], [237, 100, 500], [0.003, 0.01, 0.01], [0.3, 0.01, 0.5], [1000, 100, 1000],
+    [0, 0, 1], [0, 5, 5], [4, 5, 5], [6, 5, 10], [237, 100, 250], [260, 100, 500], [0.003, 0.01, 0.01], [0.3, 0.01, 0.5], [1000, 100, 1000],
   ])('the top above %s and %s is %s', (value, least, reach) => expect(top(value, least)).toBeCloseTo(reach, 9));
 
   test('the newest is at the right edge and the largest at the top', () => {

@@ -46,6 +46,29 @@ function cards(status: Status): Card[] {
       least: 5,
     },
     {
+      title: 'Slots',
+      series: [{ label: 'Slots in use', values: [...history.slotsUsed, used] }],
+      figures: [{ value: String(used), label: `of ${total} in use` }],
+      say: String,
+      least: total,
+      exact: true,
+    },
+    {
+      title: 'Restarts of streams',
+      series: [{ label: 'Restarts', values: [...history.restarts, 0] }],
+      figures: [{ value: String(restarts), label: 'in the last 5 minutes' }],
+      say: String,
+      least: 2,
+      bars: true,
+    },
+    {
+      title: 'Picture stood still',
+      series: [{ label: 'Part of the time', values: [...history.rebufferRatio, status.rebufferRatio] }],
+      figures: [{ value: percent(status.rebufferRatio), label: 'of the last minute' }],
+      say: percent,
+      least: 0.01,
+    },
+    {
       title: 'Latency',
       series: [
         { label: 'Median', values: [...history.latencyP50, latency?.p50] },
@@ -64,29 +87,6 @@ function cards(status: Status): Card[] {
       figures: pair(firstFrame),
       say: duration,
       least: 500,
-    },
-    {
-      title: 'Slots',
-      series: [{ label: 'Slots in use', values: [...history.slotsUsed, used] }],
-      figures: [{ value: String(used), label: `of ${total} in use` }],
-      say: String,
-      least: total,
-      exact: true,
-    },
-    {
-      title: 'Picture stood still',
-      series: [{ label: 'Part of the time', values: [...history.rebufferRatio, status.rebufferRatio] }],
-      figures: [{ value: percent(status.rebufferRatio), label: 'of the last minute' }],
-      say: percent,
-      least: 0.01,
-    },
-    {
-      title: 'Restarts of streams',
-      series: [{ label: 'Restarts', values: [...history.restarts, 0] }],
-      figures: [{ value: String(restarts), label: 'in the last 5 minutes' }],
-      say: String,
-      least: 2,
-      bars: true,
     },
   ];
 }
@@ -138,6 +138,7 @@ function show(root: Element, card: Card, time: readonly number[], now: number): 
   setText(scale, card.say(reach));
   const known = card.series.some(({ values }) => values.some((value) => value !== undefined));
   root.classList.toggle('unknown', !known);
+  root.classList.toggle('pair', card.figures.length > 1);
   const words = card.series.map((series) => spoken(series, card.say)).join('; ');
   svg.setAttribute('aria-label', `${card.title} over the last 5 minutes. ${words}.`);
   svg.replaceChildren(...draw(card, time, now, reach));

@@ -16,12 +16,12 @@ export const WINDOW_MS = 300_000;
 /** Two samples that are further apart than this have something unknown between them. */
 const GAP_MS = 12_500;
 
-/** The top of a scale: the smallest of 1, 2, 5 times a power of ten that is not below `most`, and at least `least`. */
+/** The top of a scale: the smallest of 1, 2, 2.5, 5 times a power of ten that is not below `most`, and at least `least`. */
 export function top(most: number, least: number): number {
   const wanted = Math.max(most, least);
   if (!(wanted > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(wanted));
-  const step = [1, 2, 5, 10].find((step) => step * power >= wanted * (1 - 1e-9)) ?? 10;
+  const step = [1, 2, 2.5, 5, 10].find((step) => step * power >= wanted * (1 - 1e-9)) ?? 10;
   return step * power;
 }
 
