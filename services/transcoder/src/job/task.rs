@@ -13,14 +13,15 @@ use tracing::{debug, info, warn};
 
 use super::herald::{self, Herald, News, Subject};
 use super::report;
-use super::{Answer, Command, Ended, Shared};
+use super::starting::Starting;
+use super::{Answer, Cause, Command, Ended, Shared};
 use crate::board::{Entry, Stream};
 use crate::failure::{Code, Failure};
 use crate::fanout::Fanout;
 use crate::ffmpeg::feed::{self, End, Feed};
 use crate::job::life::{Life, Verdict};
 use crate::job::rate::Rate;
-use crate::muxer::{Error as MuxerError, Media, Muxer, Output, Stand, Start, Track};
+use crate::muxer::{Error as MuxerError, Media, Muxer, Output, Start, Track};
 use crate::stream::Spec;
 use crate::viewers::presence::Rule;
 use crate::viewers::{Delivery, Viewer, Viewers, Whom};
@@ -52,6 +53,7 @@ pub(super) struct Job {
     restarts: u32,
     /// When a run began whose first keyframe is not out.
     run_began: Option<Instant>,
+    starting: Starting,
     /// What viewers were told last.
     announced: Option<(&'static str, u64, Option<Code>)>,
     connected: bool,
@@ -66,13 +68,13 @@ struct Waiting {
 
 impl Job {
     /// A job whose first run of ffmpeg begins when it is run.
-    pub(super) fn new(shared: Shared, spec: Arc<Spec>, after: Option<Stand>) -> Self {
+    pub(super) fn new(shared: Shared, spec: Arc<Spec>, cause: Cause) -> Self {
         let now = Instant::now();
         let fanout = Fanout::new(shared.publisher.clone(), &spec, shared.max_message_bytes);
         let job = Self {
             life: Life::new(shared.linger, now),
             feed: Feed::new(shared.ffmpeg.clone(), spec.clone()),
-            muxer: Muxer::new(Start { unix_ms: report::unix_ms(), after }),
+            muxer: Muxer::new(Start { unix_ms: report::unix_ms(), after: cause.after }),
             entry: shared.board.entry(spec.key.clone()),
             fanout,
             herald: Herald::new(shared.publisher.clone(), spec.clone(), shared.worker.clone()),
@@ -86,6 +88,7 @@ impl Job {
             failure: None,
             restarts: 0,
             run_began: None,
+            starting: Starting::new(cause.trace.as_ref()),
             announced: None,
             connected: true,
             seconds: 0,
@@ -138,6 +141,7 @@ impl Job {
         match event {
             feed::Event::Began { expects_audio } => {
                 self.run_began = Some(Instant::now());
+                self.starting.ffmpeg_began();
                 let outputs = self.muxer.begin(report::unix_ms(), expects_audio);
                 self.publish(&outputs);
             }
@@ -168,6 +172,7 @@ impl Job {
                 for waiting in std::mem::take(&mut self.waiting) {
                     waiting.answer.send(Err(failure.clone())).ok();
                 }
+                self.starting.failed(failure.code);
                 self.failure = Some(failure.clone());
                 self.review_watched();
                 if self.life.lost(failure.code) == Verdict::End {
@@ -217,6 +222,7 @@ impl Job {
         if let Some(began) = self.run_began.take() {
             self.shared.metrics.started(began.elapsed());
         }
+        self.starting.done();
         self.failure = None;
         self.life.flows();
         if let Some(media) = self.muxer.media().cloned() {
