@@ -33,7 +33,7 @@ pub struct Description {
     pub transcoders: Vec<Vec<String>>,
     /// Further arguments of the gatekeeper.
     pub gatekeeper: Vec<String>,
-    /// Environment variables of the gatekeeper.
+    /// Environment variables of the services.
     pub environment: BTreeMap<String, String>,
     /// Further lines of mosquitto's configuration.
     pub mosquitto: String,
@@ -90,7 +90,7 @@ impl Description {
         Self { wired: true, ..self }
     }
 
-    /// With an environment variable of the gatekeeper.
+    /// With an environment variable of the services.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
@@ -124,6 +124,7 @@ impl Description {
         let sources = Sources::in_folder(dir.path());
         let transcoders = self.transcoders.iter().enumerate();
         let transcoders = transcoders.map(|(number, args)| Service::transcoder(number, broker.mqtt, args));
+        let transcoders = transcoders.map(|service| Ok(service?.environment(self.environment.clone())));
         let transcoders = transcoders.collect::<Result<Vec<_>>>()?;
         let mut wires = Vec::new();
         let mut addresses: Vec<_> = transcoders.iter().filter_map(|transcoder| transcoder.grpc).collect();

@@ -7,6 +7,7 @@ mod catalog;
 mod describing;
 mod leaving;
 mod live;
+
 mod moving;
 mod page;
 mod placement;
@@ -15,4 +16,5 @@ mod refusals;
 mod reply;
 mod secrets;
 mod sharing;
+mod traces;
 mod vectors;
