@@ -10,6 +10,7 @@
 pub mod binaries;
 pub mod broker;
 pub mod camera;
+pub mod collector;
 pub mod http;
 pub mod log;
 pub mod media;

@@ -21,6 +21,8 @@ pub struct Viewer {
     pub reply_topic: String,
     /// The live topic of the stream that it watches.
     pub live_topic: Option<String>,
+    /// The `traceparent` that goes along with its requests, if any.
+    pub traceparent: Option<String>,
     /// What it got.
     pub got: Got,
 }
@@ -65,7 +67,7 @@ impl Viewer {
         for filter in [reply_topic.to_owned(), format!("{reply_topic}/status")] {
             client.subscribe(&filter, Qos::AtLeastOnce).await.expect("a viewer subscribes to its reply topic");
         }
-        Self { client, reply_topic: reply_topic.to_owned(), live_topic: None, got: Got::default() }
+        Self { client, reply_topic: reply_topic.to_owned(), live_topic: None, traceparent: None, got: Got::default() }
     }
 
     /// Publishes a request on `topic`; the reply topic is added.
@@ -76,7 +78,10 @@ impl Viewer {
 
     /// Publishes bytes on `topic` as they are.
     pub async fn send(&mut self, topic: &str, payload: impl Into<bytes::Bytes>) {
-        let publication = Publication::new(topic, payload).at_least_once();
+        let mut publication = Publication::new(topic, payload).at_least_once();
+        if let Some(traceparent) = &self.traceparent {
+            publication = publication.user_property("traceparent", traceparent);
+        }
         self.client.publish(publication).await.expect("the broker takes a request");
     }
 

@@ -33,7 +33,7 @@ pub struct Description {
     pub transcoders: Vec<Vec<String>>,
     /// Further arguments of the gatekeeper.
     pub gatekeeper: Vec<String>,
-    /// Environment variables of the gatekeeper.
+    /// Environment variables of the services.
     pub environment: BTreeMap<String, String>,
     /// Environment variables of the transcoders.
     pub transcoder_environment: BTreeMap<String, String>,
@@ -109,7 +109,7 @@ impl Description {
         self
     }
 
-    /// With an environment variable of the gatekeeper.
+    /// With an environment variable of the services.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
@@ -152,7 +152,8 @@ impl Description {
         let transcoders = self.transcoders.iter().enumerate();
         let transcoders = transcoders.map(|(number, args)| {
             let transcoder = Service::transcoder(number, to_broker(&format!("transcoder{number}")), args)?;
-            Ok(transcoder.environment(self.transcoder_environment.clone()))
+            let environment = self.environment.iter().chain(&self.transcoder_environment);
+            Ok(transcoder.environment(environment.map(|(name, value)| (name.clone(), value.clone()))))
         });
         let transcoders = transcoders.collect::<Result<Vec<_>>>()?;
         let mut wires = Vec::new();

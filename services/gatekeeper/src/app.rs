@@ -18,6 +18,7 @@ use futures::FutureExt;
 use prometheus::{Registry, process_collector::ProcessCollector};
 use runtime::broker::{Event, QoS};
 use runtime::readiness::Readiness;
+use runtime::trace::{Service, Traces};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -49,8 +50,14 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// How long requests under way may take once the end is near.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Whose spans we export.
+pub(crate) const SERVICE: Service<'static> =
+    Service { name: "mqtt-video-gatekeeper", version: env!("CARGO_PKG_VERSION"), instance: None };
+/// In whose name we export what players report.
+const PLAYER: &str = "mqtt-video-player";
+
 /// Runs until `token` is cancelled.
-pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
+pub(crate) async fn run(args: Args, traces: &Traces, token: CancellationToken) -> Result<()> {
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self())).context("cannot register process metrics")?;
     let metrics = Metrics::register(&registry).context("cannot register metrics")?;
@@ -113,6 +120,7 @@ pub(crate) async fn run(args: Args, token: CancellationToken) -> Result<()> {
         publisher: publisher.clone(),
         metrics: metrics.clone(),
         board: board.clone(),
+        players: traces.speaker(PLAYER)?,
     });
 
     let mut tasks = JoinSet::new();

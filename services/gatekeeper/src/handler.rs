@@ -6,18 +6,21 @@
 //! other effect. What a worker is asked, and which, is in `errands`.
 
 mod errands;
+mod spans;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use runtime::broker::{Message, Publication, Publisher};
+use runtime::trace::{self, Speaker};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{Instrument, debug, info, info_span, warn};
+use tracing::{Instrument, Span, debug, info, warn};
 
 use crate::cluster::Cluster;
 use crate::metrics::{Denied, Metrics};
+use crate::play;
 use crate::policy::{self, AllowedSource, Decision, Denial, Target};
 use crate::pool::Pool;
 use crate::recent::Recent;
@@ -63,6 +66,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     /// Where players' reports are told to people.
     pub(crate) board: Board,
+    /// Tells spans in the name of players.
+    pub(crate) players: Speaker,
 }
 
 /// Turns messages into work.
@@ -113,11 +118,15 @@ impl Handler {
         let since = Instant::now();
         let mut request = match wire::read(&self.desk.parts.topics, message) {
             Incoming::Request(request) => request,
-            Incoming::Report(report) => {
-                let report = report.ok();
-                self.desk.parts.metrics.report(report.as_ref());
-                if let Some(report) = &report {
+            Incoming::Report(report, trace) => {
+                self.desk.parts.metrics.report(report.as_ref().ok());
+                if let Ok(report) = &report {
                     self.desk.parts.board.report(report);
+                }
+                if let (Ok(report), Some(trace)) = (report, trace)
+                    && let Some((play, children)) = play::spans(&report, SystemTime::now())
+                {
+                    self.desk.parts.players.tell(&trace, play, children);
                 }
                 return None;
             }
@@ -132,13 +141,7 @@ impl Handler {
         // A describe waits for a camera; a stop behind it should not.
         let ordered = matches!(request.verb, Verb::Play | Verb::Stop | Verb::Keepalive);
         let turn = reply_topic.as_ref().filter(|_| ordered).map(|topic| self.turns.take(topic));
-        let span = info_span!(
-            "request",
-            verb = request.verb.as_str(),
-            reply_topic = reply_topic.as_ref().map(ReplyTopic::as_str),
-            session =
-                request.body.as_ref().ok().map(|body| body.session.as_str()).filter(|session| !session.is_empty()),
-        );
+        let span = spans::of(&request, reply_topic.as_ref());
         let accepted = Accepted { request, reply_topic, since, turn, _permit: permit };
         Some(self.desk.clone().serve(accepted).instrument(span))
     }
@@ -216,7 +219,10 @@ impl Desk {
         let code = answer.as_ref().err().map(|refusal| refusal.code);
         match &answer {
             Ok(_) => debug!(took = ?since.elapsed(), "done"),
-            Err(refusal) => info!(code = refusal.code.as_str(), text = refusal.text, "refused"),
+            Err(refusal) => {
+                trace::failed(&Span::current(), refusal.code.as_str());
+                info!(code = refusal.code.as_str(), text = refusal.text, "refused");
+            }
         }
         let payload = match answer {
             Ok(payload) => payload,
@@ -283,7 +289,7 @@ impl Desk {
     /// Asks the policy, and resolves for it if it must know addresses.
     async fn allow(&self, dialect: Dialect, target: &Target) -> Result<AllowedSource, Refusal> {
         let decision = policy::decide(&self.parts.catalog.load(), dialect, target);
-        self.resolve(decision).await
+        self.resolve(decision).await.inspect(|source| spans::about(source.key()))
     }
 
     /// The same for a stream that runs already, under the list as it is now.

@@ -9,6 +9,7 @@ mod http;
 mod leader;
 mod metrics;
 mod placement;
+mod play;
 mod policy;
 mod pool;
 mod rebalance;
@@ -27,6 +28,7 @@ mod worker;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = <args::Args as clap::Parser>::parse();
-    runtime::log::init(&args.log);
-    app::run(args, runtime::shutdown::signals()?).await
+    let traces = runtime::trace::start(&args.trace, app::SERVICE)?;
+    runtime::log::init(&args.log, &traces);
+    app::run(args, &traces, runtime::shutdown::signals()?).await
 }

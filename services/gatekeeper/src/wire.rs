@@ -12,6 +12,7 @@ mod tests;
 
 use bytes::Bytes;
 use runtime::broker::Message;
+use runtime::trace::Remote;
 use secrecy::SecretString;
 
 use crate::policy::{Selector, Target};
@@ -112,8 +113,8 @@ impl Verb {
 pub(crate) enum Incoming {
     /// A request, well formed or not.
     Request(Request),
-    /// A player's report of how well it plays.
-    Report(Result<Report, Refusal>),
+    /// A player's report of how well it plays, and the trace that it is part of.
+    Report(Result<Report, Refusal>, Option<Remote>),
     /// Nothing to act on.
     Ignored,
 }
@@ -130,6 +131,8 @@ pub(crate) struct Request {
     pub(crate) response_topic: Option<String>,
     /// Echoed in the reply.
     pub(crate) correlation: Option<Bytes>,
+    /// The span of the viewer's that it is part of.
+    pub(crate) trace: Option<Remote>,
     /// The rest, if it could be read.
     pub(crate) body: Result<Body, Refusal>,
 }
@@ -140,13 +143,13 @@ pub(crate) struct Body {
     pub(crate) command: Command,
     /// Permission to ask at all.
     pub(crate) token: Option<SecretString>,
-    /// Correlates log lines; may be empty.
+    /// Correlates log lines; made up here if the viewer has none.
     pub(crate) session: String,
 }
 
 impl Body {
     fn nothing() -> Self {
-        Self { command: Command::Nothing, token: None, session: String::new() }
+        Self { command: Command::Nothing, token: None, session: own_session() }
     }
 }
 
@@ -183,7 +186,10 @@ pub(crate) fn read(topics: &Topics, message: Message) -> Incoming {
     match (dialect, verb) {
         // Our own announcement.
         (Dialect::Video, "sources") => return Incoming::Ignored,
-        (Dialect::Video, "qoe") => return Incoming::Report(parse(&message.payload).and_then(|f| report::read(&f))),
+        (Dialect::Video, "qoe") => {
+            let trace = trace(&message.user_properties);
+            return Incoming::Report(parse(&message.payload).and_then(|fields| report::read(&fields)), trace);
+        }
         _ => {}
     }
     let verb = Verb::parse(dialect, verb);
@@ -207,8 +213,23 @@ pub(crate) fn read(topics: &Topics, message: Message) -> Incoming {
         named,
         response_topic: message.response_topic,
         correlation: message.correlation_data,
+        trace: trace(&message.user_properties),
         body,
     })
+}
+
+/// Whatever is no `traceparent`, or not the only one, is as good as none (W3C Trace Context, section 4.3).
+fn trace(properties: &[(String, String)]) -> Option<Remote> {
+    let mut found = properties.iter().filter(|(name, _)| name == "traceparent");
+    match (found.next(), found.next()) {
+        (Some((_, text)), None) => Remote::parse(text),
+        _ => None,
+    }
+}
+
+/// Tells from whom it is: players choose theirs by themselves.
+fn own_session() -> String {
+    format!("gatekeeper-{:016x}", rand::random::<u64>())
 }
 
 fn parse(payload: &[u8]) -> Result<Fields, Refusal> {
@@ -235,11 +256,16 @@ fn body(verb: Verb, dialect: Dialect, fields: &Fields) -> Result<Body, Refusal> 
             return Err(Refusal::bad_request("there is no such request; see the protocol's list of topics"));
         }
     };
-    let session = fields.text("session", 64)?.unwrap_or_default();
-    if !session.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Refusal::bad_request("`session` must be printable ASCII without spaces"));
-    }
+    let session = session(fields)?.unwrap_or_else(own_session);
     Ok(Body { command, token: fields.text("token", 1024)?.map(SecretString::from), session })
+}
+
+fn session(fields: &Fields) -> Result<Option<String>, Refusal> {
+    let session = fields.text("session", 64)?.filter(|session| !session.is_empty());
+    if session.iter().flat_map(|session| session.bytes()).all(|byte| byte.is_ascii_graphic()) {
+        return Ok(session);
+    }
+    Err(Refusal::bad_request("`session` must be printable ASCII without spaces"))
 }
 
 fn target(fields: &Fields) -> Result<Target, Refusal> {

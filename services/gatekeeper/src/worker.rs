@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures::{Stream, StreamExt};
 use proto::v1::{self, transcoder_service_client::TranscoderServiceClient};
 use secrecy::ExposeSecret;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code as GrpcCode, Status};
 use tonic_types::StatusExt;
@@ -151,7 +152,7 @@ impl Client {
         deadline: Duration,
     ) -> Result<Media, Failure> {
         let request = v1::DescribeRequest { stream: Some(spec(start)), session: session.to_owned() };
-        let answer = tokio::time::timeout(deadline, self.0.clone().describe(request)).await;
+        let answer = tokio::time::timeout(deadline, self.0.clone().describe(traced(request))).await;
         let response = answer.map_err(|_| Failure::Final(too_slow()))?.map_err(|status| failure(&status))?;
         response.into_inner().media.and_then(media).ok_or_else(|| {
             Failure::Final(Refusal::new(Code::Internal, "the transcoder did not say what is in the stream; try again"))
@@ -175,7 +176,7 @@ impl Client {
             refresh_only,
             max_viewers: start.source.max_viewers().unwrap_or(0),
         };
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.0.clone().play(request)).await;
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.0.clone().play(traced(request))).await;
         answer.map_err(|_| Failure::Unavailable)?.map(drop).map_err(|status| failure(&status))
     }
 
@@ -193,7 +194,7 @@ impl Client {
             }),
             age: stood.and_then(|(_, heard)| prost_types::Duration::try_from(heard.elapsed()).ok()),
         };
-        let answer = tokio::time::timeout(ADOPT_TIMEOUT, self.0.clone().adopt(request)).await;
+        let answer = tokio::time::timeout(ADOPT_TIMEOUT, self.0.clone().adopt(traced(request))).await;
         answer.map_err(|_| Failure::Final(too_slow()))?.map(drop).map_err(|status| failure(&status))
     }
 
@@ -219,6 +220,16 @@ impl Client {
         let stream = self.0.clone().watch(v1::WatchRequest {}).await.map_err(|status| told(&status))?.into_inner();
         Ok(stream.map(move |item| item.map(update).map_err(|status| told(&status))))
     }
+}
+
+/// With the trace that it is part of.
+fn traced<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    let value = runtime::trace::current().and_then(|span| MetadataValue::try_from(span.traceparent()).ok());
+    if let Some(value) = value {
+        request.metadata_mut().insert("traceparent", value);
+    }
+    request
 }
 
 fn deepest(error: &(dyn std::error::Error + 'static)) -> String {

@@ -1,7 +1,11 @@
-//! The HTTP side of a service: `/live`, `/ready`, `/metrics`, and whatever routes the service adds.
+//! The HTTP side of a service: `/live`, `/ready`, `/metrics`, `/log-level`, and whatever routes the service adds.
 //!
 //! Liveness says only that the process answers; it depends on nothing else, so that a broker's outage does not make
 //! Kubernetes restart what works.
+
+mod log_level;
+
+use std::net::SocketAddr;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -30,7 +34,8 @@ pub async fn serve(
     extra: Router,
     token: CancellationToken,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(registry, readiness).merge(extra))
+    let router = router(registry, readiness).merge(log_level::router()).merge(extra);
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(token.cancelled_owned())
         .await
 }

@@ -1,4 +1,5 @@
-//! Process plumbing that both services share: log, admin HTTP, readiness, shutdown, back-off and the MQTT connection.
+//! Process plumbing that both services share: log, traces, admin HTTP, readiness, shutdown, back-off and the MQTT
+//! connection.
 //!
 //! It knows nothing of cameras or viewers; whatever has a domain word in it belongs to a service.
 
@@ -8,3 +9,4 @@ pub mod broker;
 pub mod log;
 pub mod readiness;
 pub mod shutdown;
+pub mod trace;

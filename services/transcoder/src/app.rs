@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use runtime::broker::Event;
 use runtime::readiness::Readiness;
+use runtime::trace;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -48,17 +49,22 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// Runs until a signal ends it.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
-    runtime::log::init(&args.log);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let result = runtime.block_on(serve(args));
+    let result = runtime.block_on(async {
+        let name = name(&args.service)?;
+        let version = env!("CARGO_PKG_VERSION");
+        let service = trace::Service { name: "mqtt-video-transcoder", version, instance: Some(&name) };
+        let traces = trace::start(&args.trace, service)?;
+        runtime::log::init(&args.log, &traces);
+        serve(args, name).await
+    });
     // What is left belongs to calls that were cut off.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
 
-async fn serve(args: Args) -> anyhow::Result<()> {
-    let name = name(&args.service)?;
+async fn serve(args: Args, name: String) -> anyhow::Result<()> {
     let ffmpeg = Settings {
         program: program(&args.streams.ffmpeg)?,
         source_timeout: args.streams.source_timeout,

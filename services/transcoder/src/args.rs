@@ -14,6 +14,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) log: runtime::log::Args,
     #[command(flatten)]
+    pub(crate) trace: runtime::trace::Args,
+    #[command(flatten)]
     pub(crate) broker: runtime::broker::Args,
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

@@ -8,12 +8,14 @@ mod herald;
 pub(crate) mod life;
 mod rate;
 pub(crate) mod report;
+mod starting;
 mod task;
 mod way;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::trace::Remote;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +49,17 @@ pub(crate) struct Shared {
     pub(crate) linger: Duration,
     /// Largest live message.
     pub(crate) max_message_bytes: usize,
+}
+
+/// Why a job begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    /// Where the stream stood on another worker.
+    pub(crate) after: Option<Stand>,
+    /// Of whoever asked for it first; of several viewers that come together, one.
+    pub(crate) session: String,
+    /// The span in which it was asked for.
+    pub(crate) trace: Option<Remote>,
 }
 
 /// What can be asked of a job.
@@ -155,10 +168,10 @@ impl Handle {
 pub(crate) fn job(
     shared: Shared,
     spec: Arc<Spec>,
-    after: Option<Stand>,
+    cause: Cause,
     token: CancellationToken,
 ) -> (Handle, impl Future<Output = Ended> + Send) {
     let (sender, mailbox) = mpsc::channel(COMMANDS);
     let handle = Handle { commands: sender, spec: spec.clone() };
-    (handle, task::Job::new(shared, spec, after).run(mailbox, token))
+    (handle, task::Job::new(shared, spec, cause).run(mailbox, token))
 }

@@ -17,7 +17,7 @@ use crate::board::Snapshot;
 use crate::failure::{Code, Failure};
 use crate::fence::Claim;
 use crate::ffmpeg::Plan;
-use crate::job::{Answer, Command, Ended, Farewell, Handle, Shared, job};
+use crate::job::{Answer, Cause, Command, Ended, Farewell, Handle, Shared, job};
 use crate::muxer::{Media, Stand};
 use crate::stream::{Key, Spec};
 use crate::viewers::{Viewer, Whom};
@@ -28,7 +28,7 @@ const REQUESTS: usize = 256;
 const ATTEMPTS: usize = 3;
 
 enum Request {
-    Admit { spec: Arc<Spec>, after: Option<Stand>, answer: Answer<Result<Handle, Failure>> },
+    Admit { spec: Arc<Spec>, cause: Cause, answer: Answer<Result<Handle, Failure>> },
     Find { key: Key, answer: Answer<Option<Handle>> },
     Select { which: Which, answer: Answer<Vec<(Key, Handle)>> },
     Claimed(Claim),
@@ -98,8 +98,8 @@ impl Jobs {
     }
 
     /// What is in the stream; starts it if need be.
-    pub(crate) async fn describe(&self, spec: Arc<Spec>) -> Result<Media, Failure> {
-        self.with_job(spec, None, || Command::Describe).await
+    pub(crate) async fn describe(&self, spec: Arc<Spec>, session: String) -> Result<Media, Failure> {
+        self.with_job(spec, cause(session, None), || Command::Describe).await
     }
 
     /// Counts a viewer in; starts the stream if need be.
@@ -108,7 +108,7 @@ impl Jobs {
             let (spec, viewer) = (spec.clone(), viewer.clone());
             move |answer| Command::Play { spec, viewer, max_viewers, answer }
         };
-        self.with_job(spec.clone(), None, command).await?;
+        self.with_job(spec.clone(), cause(viewer.session.clone(), None), command).await?;
         // A reply topic is one viewer: it has left whatever it watched before.
         let whom = Whom::ReplyTopic(viewer.reply_topic.clone());
         self.stop_in(Which::Any, |key| *key != spec.key, &whom, Farewell::Silent).await;
@@ -140,7 +140,8 @@ impl Jobs {
             let viewers = viewers.clone();
             move |answer| Command::Adopt(viewers, answer)
         };
-        self.with_job(spec, after, command).await
+        let session = viewers.first().map(|viewer| viewer.session.clone()).unwrap_or_default();
+        self.with_job(spec, cause(session, after), command).await
     }
 
     /// Counts viewers out of streams; answers how many.
@@ -175,13 +176,13 @@ impl Jobs {
         futures::future::join_all(stopped).await.into_iter().sum()
     }
 
-    async fn with_job<T, C>(&self, spec: Arc<Spec>, after: Option<Stand>, command: impl Fn() -> C) -> Result<T, Failure>
+    async fn with_job<T, C>(&self, spec: Arc<Spec>, cause: Cause, command: impl Fn() -> C) -> Result<T, Failure>
     where
         C: FnOnce(Answer<Result<T, Failure>>) -> Command,
     {
         for _ in 0..ATTEMPTS {
-            let spec = spec.clone();
-            let admitted = self.ask(|answer| Request::Admit { spec, after, answer }).await;
+            let (spec, cause) = (spec.clone(), cause.clone());
+            let admitted = self.ask(|answer| Request::Admit { spec, cause, answer }).await;
             let job = admitted.unwrap_or_else(|| Err(Code::Draining.into()))?;
             if let Some(answer) = job.ask(command()).await {
                 return answer;
@@ -195,6 +196,11 @@ impl Jobs {
         self.requests.send(request(answer)).await.ok()?;
         answered.await.ok()
     }
+}
+
+/// For whom, and what for: we are in the span of the request.
+fn cause(session: String, after: Option<Stand>) -> Cause {
+    Cause { after, session, trace: runtime::trace::current() }
 }
 
 struct Table {
@@ -232,8 +238,8 @@ impl Table {
             Request::Admit { ref spec, .. } if self.running.get(&spec.key).is_some_and(Handle::is_closed) => {
                 self.parked.push(request);
             }
-            Request::Admit { spec, after, answer } => {
-                answer.send(self.admit(spec, after)).ok();
+            Request::Admit { spec, cause, answer } => {
+                answer.send(self.admit(spec, cause)).ok();
             }
             Request::Find { key, answer } => {
                 answer.send(self.running.get(&key).cloned()).ok();
@@ -255,7 +261,7 @@ impl Table {
         }
     }
 
-    fn admit(&mut self, spec: Arc<Spec>, after: Option<Stand>) -> Result<Handle, Failure> {
+    fn admit(&mut self, spec: Arc<Spec>, cause: Cause) -> Result<Handle, Failure> {
         // Also while draining: whoever comes now moves with the others, and nobody starts the stream a second time.
         if let Some(job) = self.running.get(&spec.key).filter(|job| !job.is_closed()) {
             return Ok(job.clone());
@@ -267,8 +273,8 @@ impl Table {
             return Err(Failure::from(Code::NoCapacity).retry_after(self.shared.linger));
         }
         let key = spec.key.clone();
-        let span = info_span!("stream", source = key.source, profile = key.profile);
-        let (handle, task) = span.in_scope(|| job(self.shared.clone(), spec, after, self.token.child_token()));
+        let span = info_span!("stream", source = key.source, profile = key.profile, session = cause.session);
+        let (handle, task) = span.in_scope(|| job(self.shared.clone(), spec, cause, self.token.child_token()));
         let task = self.tasks.spawn(task.instrument(span));
         self.names.insert(task.id(), key.clone());
         self.running.insert(key, handle.clone());

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use proto::v1;
 use proto::v1::transcoder_service_server::TranscoderService;
+use runtime::trace::{self, Remote};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use tracing::{Instrument, info, info_span};
 
 use crate::board::{Snapshot, Stream as Entry};
 use crate::failure::{Code, Failure};
@@ -41,17 +43,30 @@ pub(crate) struct Service {
     pub(crate) token: CancellationToken,
 }
 
+/// The span of a call, as part of the caller's trace.
+macro_rules! call {
+    ($name:literal, $caller:expr, $spec:expr, $session:expr) => {{
+        let (key, session) = (&$spec.key, &$session);
+        let span = info_span!(target: trace::TARGET, $name, source = key.source, profile = key.profile, session);
+        trace::continues(&span, $caller.as_ref());
+        span
+    }};
+}
+
 #[tonic::async_trait]
 impl TranscoderService for Service {
     async fn describe(&self, request: Request<v1::DescribeRequest>) -> Result<Response<v1::DescribeResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
         let spec = spec(request.stream).map_err(refused)?;
-        tracing::info!(source = spec.key.source, profile = spec.key.profile, session = request.session, "describe");
-        let media = self.jobs.describe(spec).await.map_err(refused)?;
+        let span = call!("describe", caller, spec, request.session);
+        info!(parent: &span, "describe");
+        let media = self.jobs.describe(spec, request.session).instrument(span).await.map_err(refused)?;
         Ok(Response::new(v1::DescribeResponse { media: Some(media.into()) }))
     }
 
     async fn play(&self, request: Request<v1::PlayRequest>) -> Result<Response<v1::PlayResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
         let spec = spec(request.stream).map_err(refused)?;
         let viewer = viewer(request.viewer.unwrap_or_default()).map_err(refused)?;
@@ -60,7 +75,8 @@ impl TranscoderService for Service {
                 return Err(Status::not_found("no such viewer"));
             }
         } else {
-            self.jobs.play(spec, viewer, request.max_viewers).await.map_err(refused)?;
+            let span = call!("play", caller, spec, viewer.session);
+            self.jobs.play(spec, viewer, request.max_viewers).instrument(span).await.map_err(refused)?;
         }
         Ok(Response::new(v1::PlayResponse {}))
     }
@@ -87,18 +103,20 @@ impl TranscoderService for Service {
     }
 
     async fn adopt(&self, request: Request<v1::AdoptRequest>) -> Result<Response<v1::AdoptResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
         let spec = spec(request.stream).map_err(refused)?;
         let viewers: Result<Vec<_>, _> = request.viewers.into_iter().map(viewer).collect();
         let viewers = viewers.map_err(refused)?;
-        tracing::info!(source = spec.key.source, profile = spec.key.profile, viewers = viewers.len(), "adopt");
+        let span = call!("adopt", caller, spec, viewers.first().map(|viewer| &viewer.session));
+        info!(parent: &span, viewers = viewers.len(), "adopt");
         let age = request.age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
         let after = request.after.map(|after| Stand {
             continuation: after.into(),
             unix_ms: unix_ms().saturating_sub(age.as_millis() as u64),
         });
         let plan = Plan::from_word(&request.treatment);
-        let media = self.jobs.adopt(spec, viewers, after, plan).await.map_err(refused)?;
+        let media = self.jobs.adopt(spec, viewers, after, plan).instrument(span).await.map_err(refused)?;
         Ok(Response::new(v1::AdoptResponse { media: Some(media.into()) }))
     }
 
@@ -109,6 +127,11 @@ impl TranscoderService for Service {
         tokio::spawn(follow(self.jobs.board().subscribe(), changes, self.token.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(received))))
     }
+}
+
+/// The caller's span.
+fn caller<T>(request: &Request<T>) -> Option<Remote> {
+    Remote::parse(request.metadata().get("traceparent")?.to_str().ok()?)
 }
 
 /// Sends changes until the caller hangs up. Load changes each second, so a second never passes without a message.

@@ -58,13 +58,16 @@ pub struct Publication {
     pub correlation: Option<Bytes>,
     /// Response Topic; MQTT 5 only.
     pub response_topic: Option<String>,
+    /// User Properties; MQTT 5 only.
+    pub user_properties: Vec<(String, String)>,
 }
 
 impl Publication {
     /// Neither retained nor acknowledged.
     pub fn new(topic: impl Into<String>, payload: impl Into<Bytes>) -> Self {
         let (topic, payload) = (topic.into(), payload.into());
-        Self { topic, payload, qos: Qos::AtMostOnce, retain: false, correlation: None, response_topic: None }
+        let (qos, user_properties) = (Qos::AtMostOnce, Vec::new());
+        Self { topic, payload, qos, retain: false, correlation: None, response_topic: None, user_properties }
     }
 
     /// Acknowledged.
@@ -89,6 +92,13 @@ impl Publication {
     #[must_use]
     pub fn response_topic(self, topic: impl Into<String>) -> Self {
         Self { response_topic: Some(topic.into()), ..self }
+    }
+
+    /// With a User Property more.
+    #[must_use]
+    pub fn user_property(mut self, name: &str, value: &str) -> Self {
+        self.user_properties.push((name.to_owned(), value.to_owned()));
+        self
     }
 }
 
@@ -184,6 +194,11 @@ pub(super) fn publish(version: Version, publication: &Publication, id: u16) -> B
         if let Some(data) = &publication.correlation {
             properties.put_u8(0x09);
             binary(&mut properties, data);
+        }
+        for (name, value) in &publication.user_properties {
+            properties.put_u8(0x26);
+            text(&mut properties, name);
+            text(&mut properties, value);
         }
         variable(&mut body, properties.len());
         body.put(properties);

@@ -20,4 +20,5 @@ mod refusals;
 mod reply;
 mod secrets;
 mod sharing;
+mod traces;
 mod vectors;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use tracing::{debug, info};
+use runtime::trace;
+use tracing::{Instrument, debug, info, info_span};
 
 use super::{Desk, RETRY};
 use crate::metrics::Placement;
@@ -58,7 +59,7 @@ impl Desk {
     pub(super) async fn play(&self, source: &AllowedSource, viewer: &Viewer) -> Result<(), Refusal> {
         let placed = self.place(source, Errand::Play(viewer)).await?;
         self.recent().viewer(&viewer.reply_topic, placed.member, Instant::now());
-        info!(stream = %source.key(), worker = placed.name, "playing");
+        info!(worker = placed.name, "playing");
         Ok(())
     }
 
@@ -144,6 +145,16 @@ impl Desk {
 
     /// Tries the candidates in order until one takes the stream.
     async fn place(&self, source: &AllowedSource, errand: Errand<'_>) -> Result<Placed, Refusal> {
+        let span = info_span!(target: trace::TARGET, "placement", worker = tracing::field::Empty);
+        let placed = self.try_candidates(source, errand).instrument(span.clone()).await;
+        match &placed {
+            Ok(placed) => drop(span.record("worker", placed.name.as_str())),
+            Err(refusal) => trace::failed(&span, refusal.code.as_str()),
+        }
+        placed
+    }
+
+    async fn try_candidates(&self, source: &AllowedSource, errand: Errand<'_>) -> Result<Placed, Refusal> {
         let login = self.login(source).await?;
         let live_topic = self.parts.topics.live(source.key());
         let start = Start { source, login: login.as_ref(), live_topic: &live_topic };
@@ -162,7 +173,7 @@ impl Desk {
                 Err(failure) => failure,
             };
             self.recent().refused(source.key(), member);
-            debug!(stream = %source.key(), worker = %member, ?failure, "not placed");
+            debug!(worker = %member, ?failure, "not placed");
             match failure {
                 Failure::Full(after) => {
                     self.parts.metrics.placement(Placement::Full);

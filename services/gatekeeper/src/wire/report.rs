@@ -14,8 +14,14 @@ const MOST: f64 = 100_000.0;
 /// with such labels could be made to grow.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Report {
+    /// Correlates it with log lines; may be empty.
+    pub(crate) session: String,
     /// From the request to the first frame; once a play.
     pub(crate) first_frame_ms: Option<f64>,
+    /// From the request to the first media.
+    pub(crate) first_media_ms: Option<f64>,
+    /// From the request to the report.
+    pub(crate) since_play_ms: Option<f64>,
     /// Median of the latency.
     pub(crate) latency_p50_ms: Option<f64>,
     /// 95th percentile of the latency.
@@ -41,7 +47,11 @@ pub(super) fn read(fields: &Fields) -> Result<Report, Refusal> {
     let latency = fields.object("latency_ms")?;
     let percentile = |name: &str| latency.as_ref().map_or(Ok(None), |latency| latency.number(name, LONGEST_MS));
     Ok(Report {
+        // Its numbers count whatever it calls itself.
+        session: super::session(fields).ok().flatten().unwrap_or_default(),
         first_frame_ms: fields.number("first_frame_ms", LONGEST_MS)?,
+        first_media_ms: fields.number("first_media_ms", LONGEST_MS)?,
+        since_play_ms: fields.number("since_play_ms", LONGEST_MS)?,
         latency_p50_ms: percentile("p50")?,
         latency_p95_ms: percentile("p95")?,
         watched_ms: fields.number("watched_ms", LONGEST_MS)?,

@@ -144,7 +144,7 @@ fn retained_and_foreign_messages_are_not_requests() {
 #[test]
 fn reports_are_read_within_bounds() {
     let report = |payload: &str| match read(&Topics::new("video"), message("video/qoe", payload.to_owned())) {
-        Incoming::Report(report) => report,
+        Incoming::Report(report, _) => report,
         _ => panic!("a report"),
     };
     let good = report(

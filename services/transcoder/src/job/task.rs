@@ -13,7 +13,8 @@ use tracing::{debug, info, warn};
 
 use super::herald::{self, Herald, News, Subject};
 use super::report;
-use super::{Answer, Command, Ended, Shared};
+use super::starting::Starting;
+use super::{Answer, Cause, Command, Ended, Shared};
 use crate::board::{Entry, Stream};
 use crate::failure::{Code, Failure};
 use crate::fanout::Fanout;
@@ -21,7 +22,7 @@ use crate::ffmpeg::feed::{self, End, Feed};
 use crate::job::life::{Life, State, Verdict};
 use crate::job::rate::Rate;
 use crate::metrics::StreamFigures;
-use crate::muxer::{Error as MuxerError, Media, Muxer, Output, Stand, Start, Track};
+use crate::muxer::{Error as MuxerError, Media, Muxer, Output, Start, Track};
 use crate::stream::Spec;
 use crate::timeline::Ticks;
 use crate::viewers::presence::Rule;
@@ -60,6 +61,7 @@ pub(super) struct Job {
     /// When the last keyframe is due, in units of 1/90000 s.
     last_keyframe: Option<Ticks>,
     figures: Option<StreamFigures>,
+    starting: Starting,
     /// What viewers were told last.
     announced: Option<(&'static str, u64, Option<Code>)>,
     connected: bool,
@@ -74,14 +76,14 @@ struct Waiting {
 
 impl Job {
     /// A job whose first run of ffmpeg begins when it is run.
-    pub(super) fn new(shared: Shared, spec: Arc<Spec>, after: Option<Stand>) -> Self {
+    pub(super) fn new(shared: Shared, spec: Arc<Spec>, cause: Cause) -> Self {
         let now = Instant::now();
         let fanout = Fanout::new(shared.publisher.clone(), &spec, shared.max_message_bytes);
         let figures = shared.metrics.stream(&spec.key);
         let job = Self {
             life: Life::new(shared.linger, now),
             feed: Feed::new(shared.ffmpeg.clone(), spec.clone()),
-            muxer: Muxer::new(Start { unix_ms: report::unix_ms(), after }),
+            muxer: Muxer::new(Start { unix_ms: report::unix_ms(), after: cause.after }),
             entry: shared.board.entry(spec.key.clone()),
             fanout,
             herald: Herald::new(shared.publisher.clone(), spec.clone(), shared.worker.clone()),
@@ -98,6 +100,7 @@ impl Job {
             asked: Some(now),
             last_keyframe: None,
             figures,
+            starting: Starting::new(cause.trace.as_ref()),
             announced: None,
             connected: true,
             seconds: 0,
@@ -150,6 +153,7 @@ impl Job {
         match event {
             feed::Event::Began { expects_audio } => {
                 self.run_began = true;
+                self.starting.ffmpeg_began();
                 let outputs = self.muxer.begin(report::unix_ms(), expects_audio);
                 self.publish(&outputs);
             }
@@ -180,6 +184,7 @@ impl Job {
                 for waiting in std::mem::take(&mut self.waiting) {
                     waiting.answer.send(Err(failure.clone())).ok();
                 }
+                self.starting.failed(failure.code);
                 self.failure = Some(failure.clone());
                 self.review_watched();
                 if self.life.lost(failure.code) == Verdict::End {
@@ -245,6 +250,7 @@ impl Job {
         if let Some(asked) = self.asked.take() {
             self.shared.metrics.started(asked.elapsed());
         }
+        self.starting.done();
         self.failure = None;
         self.life.flows();
         if let Some(media) = self.muxer.media().cloned() {
