@@ -20,6 +20,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ACKNOWLEDGE: Duration = Duration::from_secs(5);
 /// A whole GOP of reply delivery comes in one message: 16 MB are 16 s of 8 Mbit/s, which is what the service keeps.
 const LARGEST: u32 = 17 << 20;
+/// A viewer has one request under way, and many may share a connection.
+const IN_FLIGHT: u16 = 64;
 
 /// A message for a viewer.
 #[derive(Debug, Clone)]
@@ -80,7 +82,7 @@ impl Connection {
     /// Connects, or says why not.
     pub(crate) async fn open(args: &broker::Args) -> Result<Self, Failure> {
         let options = args.options(format!("mqtt-video-cli-{:016x}", rand::random::<u64>()), Vec::new());
-        let options = options.max_incoming(LARGEST);
+        let options = options.max_incoming(LARGEST).max_in_flight(IN_FLIGHT);
         let address = options.address();
         let token = CancellationToken::new();
         let (publisher, mut events, task) = broker::connect(options, token.clone());

@@ -24,6 +24,8 @@ pub(crate) struct Figures {
     media_bytes: u64,
     /// Decode times of the first fragment of video and of the last.
     span: Option<(u64, u64)>,
+    /// Frames and bytes of that last one: how long they last is not known yet.
+    open: (u64, u64),
     /// When the last fragment of video came.
     last: Option<Duration>,
     largest_gap: Duration,
@@ -98,6 +100,7 @@ impl Figures {
         self.first_keyframe.get_or_insert(at);
         self.frames += frames;
         self.keyframes += keyframes;
+        self.open = (frames, media.data.len() as u64);
         self.span = Some((self.span.map_or(decode_time, |(first, _)| first), decode_time));
         if let Some(last) = self.last.replace(at) {
             self.largest_gap = self.largest_gap.max(at.saturating_sub(last));
@@ -143,7 +146,7 @@ impl Figures {
     /// All of it.
     pub(crate) fn told(&self, faults: Faults) -> Told {
         let ms = |time: Duration| time.as_millis() as u64;
-        // The last fragment's own duration is not known, so neither it nor its pictures count.
+        let (open_frames, open_bytes) = self.open;
         let seconds = self.span.map(|(first, last)| last.saturating_sub(first) as f64 / TIMESCALE);
         let seconds = seconds.filter(|seconds| *seconds > 0.0);
         let watched = self.first_keyframe.zip(self.last).map(|(first, last)| last.saturating_sub(first));
@@ -158,8 +161,8 @@ impl Figures {
             bytes: self.message_bytes,
             frames: self.frames,
             keyframes: self.keyframes,
-            fps: seconds.map(|seconds| (self.frames.saturating_sub(1) as f64 / seconds * 100.0).round() / 100.0),
-            bitrate: seconds.map(|seconds| (self.media_bytes as f64 * 8.0 / seconds) as u64),
+            fps: seconds.map(|seconds| ((self.frames - open_frames) as f64 / seconds * 100.0).round() / 100.0),
+            bitrate: seconds.map(|seconds| ((self.media_bytes - open_bytes) as f64 * 8.0 / seconds) as u64),
             gaps: faults.gaps,
             lost_messages: faults.lost_messages,
             unreadable_messages: faults.unreadable,

@@ -18,8 +18,6 @@ use status::Status;
 
 /// How often the screen shows something new.
 const EACH: Duration = Duration::from_secs(1);
-/// Width of the tables where there is no terminal.
-const WIDTH: u16 = 120;
 
 /// Shows it.
 pub(crate) async fn run(args: Top) -> Result<(), Failure> {
@@ -28,9 +26,7 @@ pub(crate) async fn run(args: Top) -> Result<(), Failure> {
         return output::print_json(&fetch.object().await?);
     }
     if args.once || !std::io::stdout().is_terminal() {
-        let width = crossterm::terminal::size().map_or(WIDTH, |(width, _)| width.max(40));
-        let status = read(&fetch).await?;
-        return output::print(format!("{}\n", table::text(&status, width)).as_bytes());
+        return output::print(format!("{}\n", table::text(&read(&fetch).await?)).as_bytes());
     }
     screen::run(&fetch).await
 }

@@ -35,6 +35,7 @@ fn assert_whole(told: &Value, probed: &Probed) {
     assert!(first.abs() < 0.001, "it begins at zero: {probed:?}");
     let expected = (probed.frames - 1) as f64 / 30.0;
     assert!((last - expected).abs() < 0.1, "{expected} s of frames: {probed:?}");
+    assert!(told["fps"].as_f64().is_some_and(|fps| (29.0..31.0).contains(&fps)), "{told}");
     assert_eq!(
         (&told["gaps"], &told["lost_messages"], &told["unreadable_messages"]),
         (&json!(0), &json!(0), &json!(0))
@@ -62,7 +63,6 @@ async fn live_delivery_becomes_a_file_of_both_tracks() {
     let times: Vec<_> = ["describe", "first_media", "first_keyframe"].map(|name| startup[name].as_u64()).into();
     assert!(times.is_sorted() && times[0].is_some(), "{told}");
     assert!(told["latency_ms"]["count"].as_u64() > Some(30), "{told}");
-    assert!(told["fps"].as_f64().is_some_and(|fps| (29.0..31.0).contains(&fps)), "{told}");
 }
 
 #[tokio::test]
@@ -259,4 +259,32 @@ async fn completions_and_manual_come_out_of_the_program() {
     let page = operator::run_alone(&["man", "load"]).await;
     let page = String::from_utf8_lossy(&page.out).into_owned();
     assert!(page.contains(".TH mqtt-video-cli-load 1") && page.contains("no media in time"), "{page}");
+}
+
+#[tokio::test]
+async fn top_shows_what_runs_where() {
+    let world = world("silent").await;
+    let mut viewer = Viewer::of(&world).await;
+    viewer.play_live("lobby").await;
+    let shown = async {
+        loop {
+            let told = operator::run(&world, &["top", "--once", "--json"]).await.json();
+            let stream = &told["streams"][0];
+            if stream["state"] == "live" && stream["viewers"] == 1 && stream["width"] == 640 {
+                break told;
+            }
+        }
+    };
+    let told = wait::within("the gatekeeper knows of the viewer", shown).await;
+    assert_eq!(
+        (&told["broker"]["connected"], &told["workers"][0]["name"]),
+        (&json!(true), &json!("transcoder0")),
+        "{told}"
+    );
+    let table = operator::run(&world, &["top", "--once"]).await;
+    let table = String::from_utf8(table.out).expect("text");
+    let row =
+        |name: &str| table.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_default().to_owned();
+    assert!(row("lobby").contains("transcoder0") && row("lobby").contains("640x360"), "{table}");
+    assert!(row("transcoder0").contains("ready") && row("gatekeeper").contains("broker connected"), "{table}");
 }

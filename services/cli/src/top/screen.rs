@@ -26,7 +26,7 @@ pub(super) async fn run(fetch: &Fetch) -> Result<(), Failure> {
     turns.tick().await;
     loop {
         draw(&match &shown {
-            Ok(status) => table::text(status, terminal::size()?.0),
+            Ok(status) => table::text(status),
             Err(failure) => format!("{failure}"),
         })?;
         tokio::select! {
@@ -47,9 +47,13 @@ fn ends(key: KeyEvent) -> bool {
     key.kind != KeyEventKind::Release && (key.code == KeyCode::Char('q') || interrupt)
 }
 
-/// In raw mode a line ends where it is told to, and what does not fit is cut.
+/// In raw mode a line ends where it is told to. What does not fit is cut; it is what matters least.
 fn draw(text: &str) -> std::io::Result<()> {
-    let (width, height) = terminal::size()?;
+    // A terminal that does not know its size says zero.
+    let (width, height) = match terminal::size()? {
+        (0, _) | (_, 0) => (80, 24),
+        size => size,
+    };
     let mut out = stdout().lock();
     queue!(out, MoveTo(0, 0), Clear(ClearType::All))?;
     let hint = ["", "q ends"];

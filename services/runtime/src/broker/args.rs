@@ -52,6 +52,7 @@ pub struct Options {
     pub(super) port: u16,
     pub(super) subscriptions: Vec<(String, QoS)>,
     pub(super) max_incoming: u32,
+    pub(super) max_in_flight: u16,
     tls: bool,
     username: Option<String>,
     password_file: Option<PathBuf>,
@@ -86,6 +87,7 @@ impl Args {
             port: self.broker.port().unwrap_or(if tls { 8883 } else { 1883 }),
             subscriptions,
             max_incoming: MAX_INCOMING,
+            max_in_flight: u16::MAX,
             tls,
             username: self.broker_username.clone(),
             password_file: self.broker_password_file.clone(),
@@ -99,6 +101,14 @@ impl Options {
     #[must_use]
     pub fn max_incoming(mut self, bytes: u32) -> Self {
         self.max_incoming = bytes;
+        self
+    }
+
+    /// How many publications may await their acknowledgement, at least one; all that MQTT can tell apart unless said otherwise,
+    /// for which every connection takes 16 MB.
+    #[must_use]
+    pub fn max_in_flight(mut self, publications: u16) -> Self {
+        self.max_in_flight = publications.max(1);
         self
     }
 

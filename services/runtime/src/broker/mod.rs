@@ -195,6 +195,7 @@ fn mqtt_options(options: &Options) -> Result<MqttOptions, ConfigError> {
     mqtt.set_keep_alive(KEEP_ALIVE.as_secs() as u16);
     mqtt.set_clean_start(true);
     mqtt.set_max_packet_size(Some(options.max_incoming));
+    mqtt.set_outgoing_inflight_upper_limit(options.max_in_flight);
     mqtt.set_max_request_batch(64);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
