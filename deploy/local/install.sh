@@ -72,6 +72,7 @@ if [ "$what" = test ]; then
   needs mosquitto_sub mosquitto-clients
   needs chromium chromium
   needs script bsdutils
+  needs prometheus prometheus
 fi
 if [ "$what" = test ] || [ "$what" = cluster ]; then
   needs promtool prometheus
