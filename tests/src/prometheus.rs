@@ -58,7 +58,7 @@ impl Prometheus {
         let at = |name: &str| dir.path().join(name);
         fs::write(at("rules.yaml"), hastened(&rules()?))?;
         fs::write(at("prometheus.yaml"), configuration(world, address))?;
-        let part = Part::new("prometheus", "/usr/bin/prometheus").args([
+        let part = Part::new("prometheus", "prometheus").args([
             format!("--config.file={}", at("prometheus.yaml").display()),
             format!("--storage.tsdb.path={}", at("data").display()),
             format!("--web.listen-address={address}"),

@@ -222,7 +222,8 @@ impl Cli {
 pub(crate) fn run(cli: Cli) -> Result<(), Ended> {
     if cli.verbose {
         let filter = "info,runtime=debug,mqtt_video_cli=debug".to_owned();
-        runtime::log::init(&runtime::log::Args { format: runtime::log::Format::Text, filter });
+        let args = runtime::log::Args { format: runtime::log::Format::Text, filter };
+        runtime::log::init(&args, &runtime::trace::Traces::default());
     }
     match cli.command {
         Command::Completions(arguments) => return Ok(manual::completions(arguments.shell)?),

@@ -73,8 +73,8 @@ pub struct StartError {
     why: ExporterBuildError,
 }
 
-/// The traces of this process. Dropped, it exports what is left, which takes two seconds at most.
-#[derive(Debug)]
+/// The traces of this process; by default none. Dropped, it exports what is left, which takes two seconds at most.
+#[derive(Debug, Default)]
 pub struct Traces(Option<Export>);
 
 #[derive(Debug)]
