@@ -12,8 +12,8 @@ use crate::wire::Report;
 
 /// Players report every 10 s, so this is a handful of each one's.
 const WINDOW: Duration = Duration::from_mins(1);
-/// The time that a report covers, by the protocol.
-const COVERED_MS: f64 = 10_000.0;
+/// The time that a report covers, by the protocol, if it does not say.
+const USUAL_MS: f64 = 10_000.0;
 /// Those of 2,000 viewers; of more, the figures cover less than a minute.
 const MOST: usize = 12_000;
 
@@ -59,8 +59,8 @@ impl Audience {
             let at = |part, of| percentile(part, all(of).collect()).map(f64::round);
             Some(Percentiles { p50: at(0.5, p50)?, p95: at(0.95, p95)? })
         };
-        let stood: f64 = all(|report| Some(report.rebuffer_ms.min(COVERED_MS))).sum();
-        let covered = self.0.len() as f64 * COVERED_MS;
+        let stood: f64 = all(|report| Some(report.rebuffer_ms.min(covered_ms(report)))).sum();
+        let covered: f64 = all(|report| Some(covered_ms(report))).sum();
         Figures {
             reports: self.0.len(),
             latency_ms: pair(|report| report.latency_p50_ms, |report| report.latency_p95_ms),
@@ -81,6 +81,10 @@ fn percentile(part: f64, mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let rank = (part * values.len() as f64).ceil() as usize;
     values.get(rank.saturating_sub(1)).copied()
+}
+
+fn covered_ms(report: &Report) -> f64 {
+    report.watched_ms.unwrap_or(USUAL_MS)
 }
 
 #[cfg(test)]
