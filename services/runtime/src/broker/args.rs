@@ -8,6 +8,9 @@ use url::Url;
 
 /// Largest packet that the broker may send us (MQTT 5 section 3.1.2.11.4); it drops larger ones instead of cutting us off.
 const MAX_INCOMING: u32 = 256 * 1024;
+/// Publications that await their acknowledgement. What is QoS 1 are reports and whole GOPs, a few hundred a second at a busy
+/// worker, so a broker that lets so many wait has stopped. Each takes 250 bytes of every connection, used or not.
+const IN_FLIGHT: u16 = 4096;
 
 /// Where the broker is and how to log in.
 #[derive(Debug, Clone, clap::Args)]
@@ -87,7 +90,7 @@ impl Args {
             port: self.broker.port().unwrap_or(if tls { 8883 } else { 1883 }),
             subscriptions,
             max_incoming: MAX_INCOMING,
-            max_in_flight: u16::MAX,
+            max_in_flight: IN_FLIGHT,
             tls,
             username: self.broker_username.clone(),
             password_file: self.broker_password_file.clone(),
@@ -104,8 +107,8 @@ impl Options {
         self
     }
 
-    /// How many publications may await their acknowledgement, at least one; all that MQTT can tell apart unless said otherwise,
-    /// for which every connection takes 16 MB.
+    /// How many publications may await their acknowledgement, at least one; 4,096 unless said otherwise, for which a
+    /// connection takes 1 MB.
     #[must_use]
     pub fn max_in_flight(mut self, publications: u16) -> Self {
         self.max_in_flight = publications.max(1);
