@@ -7,6 +7,7 @@ mod catalog;
 mod describing;
 mod leaving;
 mod live;
+mod logs;
 
 mod moving;
 mod page;
