@@ -19,9 +19,19 @@ pub struct Response {
 
 /// Gets `path` from `server`.
 pub async fn get(server: SocketAddr, path: &str) -> Result<Response> {
+    send(server, "GET", path, "").await
+}
+
+/// Puts `body` at `path` of `server`; `more` are further header lines, each with its end.
+pub async fn put(server: SocketAddr, path: &str, more: &str, body: &str) -> Result<Response> {
+    send(server, "PUT", path, &format!("Content-Length: {}\r\n{more}\r\n{body}", body.len())).await
+}
+
+async fn send(server: SocketAddr, method: &str, path: &str, rest: &str) -> Result<Response> {
     let mut stream = TcpStream::connect(server).await?;
     // HTTP/1.0, so that the body is neither chunked nor followed by anything.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n");
+    let end = if rest.is_empty() { "\r\n" } else { rest };
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: {server}\r\n{end}");
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;

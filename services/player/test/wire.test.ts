@@ -14,7 +14,7 @@ import {
 } from '../src/engine/wire';
 
 const encode = (json: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(json));
-const wanted: Wanted = { target: { source: 'lobby' }, profile: undefined, token: undefined, session: 's1' };
+const wanted: Wanted = { target: { source: 'lobby' }, profile: undefined, token: undefined, session: 's1', traceparent: () => undefined };
 
 describe('requests', () => {
   test('leave out what is not set', () => {
@@ -26,7 +26,7 @@ describe('requests', () => {
   });
 
   test('play asks for live delivery of the tracks', () => {
-    const full: Wanted = { target: { url: 'rtsp://h/1' }, profile: 'legacy', token: 't', session: 's' };
+    const full: Wanted = { target: { url: 'rtsp://h/1' }, profile: 'legacy', token: 't', session: 's', traceparent: () => 'x' };
     expect(JSON.parse(playRequest(full, 'video/reply/a', ['video']))).toEqual({
       url: 'rtsp://h/1',
       profile: 'legacy',
@@ -49,6 +49,8 @@ test('the report of quality has whole numbers, and leaves out what was not measu
     source: 'lobby',
     profile: 'source',
     firstFrameMs: 148.6,
+    firstMediaMs: 90.2,
+    sincePlayMs: 10_002.7,
     latencyMs: { p50: 70.4, p95: 91.2 },
     watchedMs: 9998.7,
     stalls: 1,
@@ -63,6 +65,8 @@ test('the report of quality has whole numbers, and leaves out what was not measu
     source: 'lobby',
     profile: 'source',
     first_frame_ms: 149,
+    first_media_ms: 90,
+    since_play_ms: 10_003,
     latency_ms: { p50: 70, p95: 91 },
     watched_ms: 9999,
     stalls: 1,

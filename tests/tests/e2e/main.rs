@@ -11,6 +11,7 @@ mod describing;
 mod direct;
 mod leaving;
 mod live;
+mod logs;
 mod metrics;
 mod moving;
 mod page;

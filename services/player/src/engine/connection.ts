@@ -36,6 +36,13 @@ export interface Published {
   readonly heard: boolean;
 }
 
+/** What goes along with a message. */
+export interface Extras {
+  readonly correlation?: Uint8Array;
+  /** W3C Trace Context, as a User Property. */
+  readonly traceparent?: string | undefined;
+}
+
 const NO_MATCHING_SUBSCRIBERS = 0x10;
 const CONNECT_TIMEOUT_MS = 5000;
 /** A broker on a working connection acknowledges within this, however slow the link. */
@@ -84,7 +91,7 @@ export class Connection {
   }
 
   /** Publishes with QoS 1; resolves at the acknowledgement, rejects when the connection goes before. */
-  publish(topic: string, payload: string, correlation?: Uint8Array): Promise<Published> {
+  publish(topic: string, payload: string, { correlation, traceparent }: Extras = {}): Promise<Published> {
     const { client } = this;
     if (!client || !this.isUp) return Promise.reject(new PlayerError('broker_unreachable'));
     return new Promise((resolve, reject) => {
@@ -95,6 +102,7 @@ export class Connection {
       const properties = {
         contentType: 'application/json',
         ...(correlation && { correlationData: correlation as Buffer }),
+        ...(traceparent !== undefined && { userProperties: { traceparent } }),
       };
       client.publish(topic, payload, { qos: 1, properties }, (error, packet) => {
         clearTimeout(timer);
@@ -106,9 +114,13 @@ export class Connection {
   }
 
   /** Publishes with QoS 0, as far as the connection takes it. */
-  mention(topic: string, payload: string): void {
+  mention(topic: string, payload: string, { traceparent }: Extras = {}): void {
     if (!this.isUp) return;
-    this.client?.publish(topic, payload, { qos: 0, properties: { contentType: 'application/json' } });
+    const properties = {
+      contentType: 'application/json',
+      ...(traceparent !== undefined && { userProperties: { traceparent } }),
+    };
+    this.client?.publish(topic, payload, { qos: 0, properties });
     this.flush();
   }
 

@@ -12,6 +12,7 @@ import { Sitting } from './sitting';
 import { mediaSourceClass } from './sink';
 import { stateOf, type PlayerState } from './state';
 import { noTotals, since, snapshot, type PlayerStats, type Totals } from './stats';
+import { newTrace } from './trace';
 import { randomName, type TrackName } from './viewing';
 import { qualityReport, type Described, type Target, type Wanted } from './wire';
 
@@ -69,6 +70,9 @@ export class Player {
   private readonly brokenAt: number[] = [];
   private startedAt = 0;
   private firstFrameMs: number | undefined;
+  private firstMediaMs: number | undefined;
+  /** Of this play; it ends with the first frame. */
+  private traceparent: string | undefined;
   private seatedAt = 0;
   private frameIsUp = false;
   /** A frame was up since play(), from whatever MediaSource. */
@@ -139,6 +143,8 @@ export class Player {
     }
     this.startedAt = performance.now();
     this.firstFrameMs = undefined;
+    this.firstMediaMs = undefined;
+    this.traceparent = newTrace();
     this.reportedFirstFrame = false;
     this.hadFrame = false;
     this.qoeAt = this.startedAt;
@@ -204,7 +210,8 @@ export class Player {
     this.skippedFrames = 0;
     const audio = !this.isMuted && !this.audioIsSilent && (known === undefined || known.audio !== undefined);
     const { target, profile, token } = this.options;
-    const wanted: Wanted = { target, profile, token, session: this.session };
+    const traceparent = (): string | undefined => (this.hadFrame ? undefined : this.traceparent);
+    const wanted: Wanted = { target, profile, token, session: this.session, traceparent };
     const tracks: readonly TrackName[] = audio ? ['video', 'audio'] : ['video'];
     const sitting = new Sitting(
       {
@@ -296,7 +303,10 @@ export class Player {
     this.frameIsUp = true;
     this.skippedFrames = this.video.getVideoPlaybackQuality().droppedVideoFrames;
     this.hadFrame = true;
-    this.firstFrameMs ??= performance.now() - this.startedAt;
+    if (this.firstFrameMs === undefined) {
+      this.firstFrameMs = performance.now() - this.startedAt;
+      this.firstMediaMs = sitting.firstMediaAt && sitting.firstMediaAt - this.startedAt;
+    }
     sitting.pilot.start();
     this.events.emit('firstframe', performance.now() - this.seatedAt);
     this.update();
@@ -336,9 +346,20 @@ export class Player {
     const firstFrameMs = this.reportedFirstFrame ? undefined : this.firstFrameMs;
     this.reportedFirstFrame ||= firstFrameMs !== undefined;
     const totals = { ...this.total() };
-    const report = { session: this.session, source, profile, firstFrameMs, latencyMs, ...since(totals, this.reported) };
+    const started = firstFrameMs !== undefined;
+    const report = {
+      session: this.session,
+      source,
+      profile,
+      firstFrameMs,
+      firstMediaMs: started ? this.firstMediaMs : undefined,
+      sincePlayMs: started ? performance.now() - this.startedAt : undefined,
+      latencyMs,
+      ...since(totals, this.reported),
+    };
     this.reported = totals;
-    this.lease?.connection.mention(`${this.prefix}/qoe`, qualityReport(report));
+    const traceparent = started ? this.traceparent : undefined;
+    this.lease?.connection.mention(`${this.prefix}/qoe`, qualityReport(report), { traceparent });
   }
 
   /** What the state is now, and whether anyone must hear of it. */

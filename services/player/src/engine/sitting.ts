@@ -72,6 +72,8 @@ export class Sitting {
   lastTick: Tick | undefined;
   status: Status | undefined;
   generation: number | undefined;
+  /** When the first media came. */
+  firstMediaAt: number | undefined;
   picture: Picture = { codec: undefined, audioCodec: undefined, width: undefined, height: undefined };
   private readonly viewing: Viewing;
   private readonly freshness = new Freshness();
@@ -247,6 +249,7 @@ export class Sitting {
 
   private onMedia(origin: Origin, topicTrack: TrackName | undefined, message: Incoming): void {
     const now = performance.now();
+    this.firstMediaAt ??= now;
     this.bitrate.add(now, message.payload.length);
     for (const { track, steps } of this.intake.push(origin, topicTrack, message)) {
       for (const step of steps) this.take(now, track, step, origin);

@@ -60,14 +60,19 @@ export class Viewing {
   describe(): Promise<Published> {
     // Tells the answer from a late one to an earlier question; its length, from media.
     this.nonce = crypto.getRandomValues(new Uint8Array(8));
-    return this.connection.publish(`${this.prefix}/describe`, describeRequest(this.wanted, this.replyTopic), this.nonce);
+    return this.connection.publish(`${this.prefix}/describe`, describeRequest(this.wanted, this.replyTopic), {
+      correlation: this.nonce,
+      traceparent: this.wanted.traceparent(),
+    });
   }
 
   /** Asks for media, once it is known what it is made of; again, for another catch-up. */
   play(media: Described): Promise<Published> {
     this.listen(media);
     this.played = true;
-    return this.connection.publish(`${this.prefix}/play`, playRequest(this.wanted, this.replyTopic, this.tracks));
+    return this.connection.publish(`${this.prefix}/play`, playRequest(this.wanted, this.replyTopic, this.tracks), {
+      traceparent: this.wanted.traceparent(),
+    });
   }
 
   listensTo(topic: string): boolean {

@@ -12,6 +12,8 @@ export interface Wanted {
   readonly profile: string | undefined;
   readonly token: string | undefined;
   readonly session: string;
+  /** The trace of this play, as long as it is not told to its end. */
+  readonly traceparent: () => string | undefined;
 }
 
 export interface Described {
@@ -74,6 +76,9 @@ export interface Quality {
   readonly source: string | undefined;
   readonly profile: string | undefined;
   readonly firstFrameMs: number | undefined;
+  /** From play() to the first media that came; told with firstFrameMs, as is the time since play(). */
+  readonly firstMediaMs: number | undefined;
+  readonly sincePlayMs: number | undefined;
   readonly latencyMs: { readonly p50: number; readonly p95: number } | undefined;
   readonly watchedMs: number;
   readonly stalls: number;
@@ -85,12 +90,14 @@ export interface Quality {
 }
 
 export function qualityReport(quality: Quality): string {
-  const { latencyMs, firstFrameMs } = quality;
+  const { latencyMs, firstFrameMs, firstMediaMs, sincePlayMs } = quality;
   return JSON.stringify({
     session: quality.session,
     source: quality.source,
     profile: quality.profile,
     first_frame_ms: firstFrameMs && Math.round(firstFrameMs),
+    first_media_ms: firstMediaMs && Math.round(firstMediaMs),
+    since_play_ms: sincePlayMs && Math.round(sincePlayMs),
     latency_ms: latencyMs && { p50: Math.round(latencyMs.p50), p95: Math.round(latencyMs.p95) },
     watched_ms: Math.round(quality.watchedMs),
     stalls: quality.stalls,

@@ -50,7 +50,6 @@ pub enum Format {
 pub fn init(args: &Args, traces: &Traces) {
     let (chosen, handle) = reload::Layer::new(level::filter(&args.filter));
     let spans = filter_fn(|metadata| metadata.is_span()).with_max_level_hint(LevelFilter::INFO);
-    let throttle = Throttle::start();
     let lines = match args.format {
         Format::Text => {
             let coloured = stderr().is_terminal();
@@ -58,7 +57,7 @@ pub fn init(args: &Args, traces: &Traces) {
         }
         Format::Json => fmt::layer().with_writer(stderr).fmt_fields(JsonFields::new()).event_format(json::Json).boxed(),
     };
-    let lines = lines.with_filter(chosen.or(spans).and(throttle));
+    let lines = Throttle::before(lines).with_filter(chosen.or(spans));
     match tracing_subscriber::registry().with(traces.layer()).with(lines).try_init() {
         Ok(()) => level::install(args.filter.clone(), move |filter| handle.reload(filter).is_ok()),
         Err(error) => tracing::debug!(%error, "a log subscriber is installed already"),

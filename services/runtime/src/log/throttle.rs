@@ -1,7 +1,9 @@
 //! Holds back log lines that repeat themselves, and tells how many.
 //!
-//! A filter cannot log, as it runs while something is being logged; so a thread does, which sleeps as long as nothing is
-//! held back. What is logged at `debug` and below is never held back: whoever asks for that asks for all of it.
+//! It is a layer around the one that writes and no filter beside it: a filter that turns an event away at the last moment
+//! leaves a mark behind in tracing-subscriber, by which the next event is lost. Nor can it log by itself, as it runs while
+//! something is being logged; so a thread does, which sleeps as long as nothing is held back. What is logged at `debug` and
+//! below is never held back: whoever asks for that asks for all of it.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -10,11 +12,10 @@ use std::time::Instant;
 
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
-use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::Interest;
-use tracing::{Event, Level, Metadata, Subscriber, info, warn};
-use tracing_subscriber::layer::{Context, Filter};
+use tracing::{Event, Level, Subscriber, info, warn};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::repeats::Repeats;
@@ -25,8 +26,9 @@ const LONGEST: usize = 200;
 /// A place in the code, and a digest of the source, 0 for none.
 type Kind = (Identifier, u64);
 
-/// The filter.
-pub(super) struct Throttle {
+/// A layer that gets each event that is let through.
+pub(super) struct Throttle<L> {
+    lines: L,
     shared: Arc<Shared>,
     hasher: RandomState,
 }
@@ -48,32 +50,18 @@ struct What {
 /// The source that a span is about.
 struct Source(Arc<str>);
 
-impl Throttle {
+impl<L> Throttle<L> {
     /// Starts the thread as well. It lives as long as the process, as the subscriber does.
-    pub(super) fn start() -> Self {
+    pub(super) fn before(lines: L) -> Self {
         let shared = Arc::new(Shared { repeats: Mutex::new(Repeats::new()), held: Condvar::new() });
         let told = shared.clone();
         let thread = std::thread::Builder::new().name("log-repeats".to_owned()).spawn(move || told.tell());
         // Without it lines are held back untold, which is still better than a disk that is full of them.
         drop(thread);
-        Self { shared, hasher: RandomState::new() }
-    }
-}
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Throttle {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        true
+        Self { lines, shared, hasher: RandomState::new() }
     }
 
-    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::always()
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::TRACE)
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, context: &Context<'_, S>) -> bool {
+    fn admits<S: Subscriber + for<'a> LookupSpan<'a>>(&self, event: &Event<'_>, context: &Context<'_, S>) -> bool {
         let metadata = event.metadata();
         if *metadata.level() > Level::INFO {
             return true;
@@ -103,17 +91,47 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Throttle {
         }
         admitted
     }
+}
+
+impl<S, L> Layer<S> for Throttle<L>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    L: Layer<S>,
+{
+    fn on_layer(&mut self, subscriber: &mut S) {
+        self.lines.on_layer(subscriber);
+    }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut named = Named::default();
         attributes.record(&mut named);
         remember(named, id, &context);
+        self.lines.on_new_span(attributes, id, context);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let mut named = Named::default();
         values.record(&mut named);
         remember(named, id, &context);
+        self.lines.on_record(id, values, context);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if self.admits(event, &context) {
+            self.lines.on_event(event, context);
+        }
+    }
+
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        self.lines.on_enter(id, context);
+    }
+
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
+        self.lines.on_exit(id, context);
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        self.lines.on_close(id, context);
     }
 }
 
