@@ -13,6 +13,7 @@ mod throttle;
 use std::io::{IsTerminal, stderr};
 
 use clap::{Args as ClapArgs, ValueEnum};
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::JsonFields;
@@ -49,7 +50,8 @@ pub enum Format {
 /// Installs the subscriber, which also feeds `traces`. Does nothing if one is installed already.
 pub fn init(args: &Args, traces: &Traces) {
     let (chosen, handle) = reload::Layer::new(level::filter(&args.filter));
-    let spans = filter_fn(|metadata| metadata.is_span()).with_max_level_hint(LevelFilter::INFO);
+    let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
+        .with_max_level_hint(LevelFilter::INFO);
     let lines = match args.format {
         Format::Text => {
             let coloured = stderr().is_terminal();
