@@ -32,6 +32,8 @@ check_toolchains() {
   has node && has npm || fail "Node is missing: version 20.19 or later with npm, see https://nodejs.org/en/download."
   node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
     fail "Node $(node --version) is too old: version 20.19 or later is needed."
+  # The receiver that tests export traces to is built from Go modules.
+  [ "$what" != test ] || has go || fail "Go is missing: version 1.26 or later, see https://go.dev/dl"
 }
 
 # What the cameras are made of: the RTSP server and each element that deploy/local/camera.py puts in a pipeline.

@@ -168,9 +168,9 @@ impl Handle {
 pub(crate) fn job(
     shared: Shared,
     spec: Arc<Spec>,
-    cause: Cause,
+    cause: &Cause,
     token: CancellationToken,
-) -> (Handle, impl Future<Output = Ended> + Send) {
+) -> (Handle, impl Future<Output = Ended> + Send + use<>) {
     let (sender, mailbox) = mpsc::channel(COMMANDS);
     let handle = Handle { commands: sender, spec: spec.clone() };
     (handle, task::Job::new(shared, spec, cause).run(mailbox, token))

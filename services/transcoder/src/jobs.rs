@@ -239,7 +239,7 @@ impl Table {
                 self.parked.push(request);
             }
             Request::Admit { spec, cause, answer } => {
-                answer.send(self.admit(spec, cause)).ok();
+                answer.send(self.admit(spec, &cause)).ok();
             }
             Request::Find { key, answer } => {
                 answer.send(self.running.get(&key).cloned()).ok();
@@ -261,7 +261,7 @@ impl Table {
         }
     }
 
-    fn admit(&mut self, spec: Arc<Spec>, cause: Cause) -> Result<Handle, Failure> {
+    fn admit(&mut self, spec: Arc<Spec>, cause: &Cause) -> Result<Handle, Failure> {
         // Also while draining: whoever comes now moves with the others, and nobody starts the stream a second time.
         if let Some(job) = self.running.get(&spec.key).filter(|job| !job.is_closed()) {
             return Ok(job.clone());

@@ -76,8 +76,8 @@ async fn one_trace_goes_from_the_browser_to_ffmpeg_and_back() {
     assert_within(&keyframe, &start);
     assert!(ffmpeg.time.1 <= keyframe.time.1);
 
-    let played = span(gatekeeper, "request play", &root).await;
-    let placement = span(gatekeeper, "placement", &played).await;
+    let request = span(gatekeeper, "request play", &root).await;
+    let placement = span(gatekeeper, "placement", &request).await;
     span(transcoder, "play", &placement).await;
     // Whatever is in the trace belongs there.
     let all = collector.spans();

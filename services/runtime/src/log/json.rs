@@ -11,7 +11,7 @@ use tracing_serde::fields::AsMap;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 /// The fields that every line has, in this order; no other field may take their names.
 const FIXED: [&str; 4] = ["timestamp", "level", "target", "message"];
@@ -26,7 +26,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut fields = Map::new();
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             let extensions = span.extensions();
             let Some(own) = extensions.get::<FormattedFields<JsonFields>>() else { continue };
             if let Ok(Value::Object(own)) = serde_json::from_str(&own.fields) {

@@ -22,7 +22,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, Sampler, SdkTracer, SdkTracerProvider};
 use tonic::transport::ClientTlsConfig;
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata, Subscriber, info, warn};
+use tracing::{Level, Subscriber, info, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
@@ -108,9 +108,9 @@ impl Traces {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let tracer: SdkTracer = self.0.as_ref()?.provider.tracer(env!("CARGO_PKG_NAME"));
-        let wanted = |metadata: &Metadata<'_>| {
+        let wanted = filter_fn(|metadata| {
             *metadata.level() <= Level::INFO && (metadata.is_event() || metadata.target() == TARGET)
-        };
+        });
         let layer = tracing_opentelemetry::layer()
             .with_tracer(tracer)
             // Nobody here asks OpenTelemetry itself for the context.
@@ -119,7 +119,7 @@ impl Traces {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false);
-        Some(layer.with_filter(filter_fn(wanted).with_max_level_hint(LevelFilter::INFO)))
+        Some(layer.with_filter(wanted.with_max_level_hint(LevelFilter::INFO)))
     }
 
     /// Tells spans in the name of `service`, which is not this process; nothing if there are no traces.

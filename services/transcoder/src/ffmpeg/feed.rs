@@ -246,7 +246,7 @@ impl Feed {
         } else {
             match &input {
                 Input::Ffmpeg { .. } => info!(pid = input.id(), plan = ?self.plan, "ffmpeg started"),
-                Input::Direct(_) => info!(audio = input.has_audio(), "source plays"),
+                Input::Direct(_) => info!(audio = input.has_audio(), "session began"),
             }
         }
         let expects_audio = input.has_audio();
@@ -281,12 +281,13 @@ impl Feed {
             }
             input::Event::Gone(gone) => {
                 let symptom = if run.symptom == Symptom::Other { gone.symptom } else { run.symptom };
-                let pictures = run.pictures;
+                let (pictures, direct) = (run.pictures, matches!(run.input, Input::Direct(_)));
                 let status = self.scrubber().scrub(&gone.status);
-                if self.pace.is_failing() && !pictures {
-                    debug!(status, ?symptom, "run ended again");
-                } else {
-                    info!(status, ?symptom, pictures, "run ended");
+                match (self.pace.is_failing() && !pictures, direct) {
+                    (true, false) => debug!(status, ?symptom, "ffmpeg exited again"),
+                    (true, true) => debug!(status, ?symptom, "session ended again"),
+                    (false, false) => info!(status, ?symptom, pictures, "ffmpeg exited"),
+                    (false, true) => info!(status, ?symptom, pictures, "session ended"),
                 }
                 let reason = match (gone.crashed, pictures) {
                     (true, _) => Reason::Crashed,

@@ -76,7 +76,7 @@ struct Waiting {
 
 impl Job {
     /// A job whose first run of ffmpeg begins when it is run.
-    pub(super) fn new(shared: Shared, spec: Arc<Spec>, cause: Cause) -> Self {
+    pub(super) fn new(shared: Shared, spec: Arc<Spec>, cause: &Cause) -> Self {
         let now = Instant::now();
         let fanout = Fanout::new(shared.publisher.clone(), &spec, shared.max_message_bytes);
         let figures = shared.metrics.stream(&spec.key);
