@@ -25,5 +25,5 @@ build_unittest() {
   go build -C "$source" -mod=readonly -trimpath -ldflags '-s -w' -o "$out/helm-unittest" ./cmd/helm-unittest
 }
 
-has helm || built "helm-$(sed -n 's#^\thelm.sh/helm/v3 v##p' ../deploy/cluster/go.mod)" build_helm
+has helm || built "helm-$(sed -n 's#^\thelm.sh/helm/v3 v\([^ ]*\).*#\1#p' ../deploy/cluster/go.mod)" build_helm
 has helm-unittest || built "helm-unittest-$UNITTEST_VERSION" build_unittest
