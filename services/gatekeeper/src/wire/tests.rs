@@ -231,3 +231,22 @@ proptest! {
         read(&Topics::new("video"), message(&format!("video/{verb}"), format!("{{{}}}", fields.join(","))));
     }
 }
+
+#[test]
+fn a_trace_is_read_if_there_is_exactly_one() {
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (properties, expected) in [
+        (vec![("other", "x"), ("traceparent", good)], Some(good)),
+        (vec![("traceparent", good), ("traceparent", good)], None),
+        (vec![("traceparent", "00-x")], None),
+        (vec![("Traceparent", good)], None),
+        (vec![], None),
+    ] {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let user_properties: Vec<_> = properties.iter().map(owned).collect();
+        let message = Message { user_properties, ..message("video/play", r#"{"source":"a","reply_topic":"video_1"}"#) };
+        let Incoming::Request(request) = read(&Topics::new("video"), message) else { panic!("a request") };
+        let found = request.trace.map(|trace| trace.traceparent());
+        assert_eq!(found.as_deref(), expected, "{properties:?}");
+    }
+}

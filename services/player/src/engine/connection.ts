@@ -44,7 +44,9 @@ export interface Extras {
 }
 
 const NO_MATCHING_SUBSCRIBERS = 0x10;
-const CONNECT_TIMEOUT_MS = 5000;
+const CONNECT_TIMEOUT_MS = 3000;
+/** Each attempt that took too long is followed by one with twice the time, up to this, as some networks are slow. */
+const LONGEST_CONNECT_MS = 12_000;
 /** A broker on a working connection acknowledges within this, however slow the link. */
 const ACK_TIMEOUT_MS = 5000;
 /** A reset asked for more often than this is not going to help; the backoff decides. */
@@ -55,7 +57,8 @@ export class Connection {
   readonly roundTrip = new RoundTrip();
   private client: MqttClient | undefined;
   private readonly routes = new Map<string, Set<Route>>();
-  private readonly backoff = new Backoff({ min: 500, max: 1500 });
+  private readonly backoff = new Backoff({ min: 500, max: 1000 });
+  private patience = CONNECT_TIMEOUT_MS;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private isUp = false;
   private closed = false;
@@ -166,12 +169,15 @@ export class Connection {
     clearTimeout(this.timer);
     this.timer = undefined;
     const { url, username, password } = credentials(this.url);
+    const { patience } = this;
+    const began = performance.now();
+    let connected = false;
     const client = mqtt.connect(url, {
       protocolVersion: 5,
       clientId: `mqtt-video-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`,
       clean: true,
       keepalive: 50,
-      connectTimeout: CONNECT_TIMEOUT_MS,
+      connectTimeout: patience,
       reconnectPeriod: 0,
       resubscribe: false,
       queueQoSZero: false,
@@ -196,7 +202,8 @@ export class Connection {
     let failure: PlayerError | undefined;
     client.on('connect', () => {
       if (client !== this.client) return;
-      this.isUp = true;
+      this.isUp = connected = true;
+      this.patience = CONNECT_TIMEOUT_MS;
       this.backoff.reset();
       this.sendSubscribe([...this.routes.values()].flatMap((set) => [...set].slice(0, 1)));
       this.events.emit('up', undefined);
@@ -210,6 +217,8 @@ export class Connection {
       failure = new PlayerError(refused ? 'broker_refused' : 'broker_unreachable', error.message);
     });
     client.on('close', () => {
+      const late = !connected && performance.now() - began >= patience;
+      if (late) this.patience = Math.min(2 * patience, LONGEST_CONNECT_MS);
       if (client === this.client) this.lose(failure ?? new PlayerError('broker_unreachable'), this.backoff.next());
     });
   }

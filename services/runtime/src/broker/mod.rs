@@ -31,8 +31,11 @@ const QUEUE: usize = 512;
 const EVENTS: usize = 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const RETRY_MIN: Duration = Duration::from_millis(100);
-/// A broker that restarts is back in a second, and a refused connection costs it next to nothing.
-const RETRY_MAX: Duration = Duration::from_secs(1);
+/// Services are few, a refused connection costs a broker next to nothing, and viewers who are back before a gatekeeper is have to
+/// ask again.
+const RETRY_MAX: Duration = Duration::from_millis(500);
+/// How long a broker may take to answer a connection: a Service may still lead to one that is gone, which never answers.
+const CONNECT: Duration = Duration::from_secs(3);
 /// How long the last messages may take on the way out.
 const DISCONNECT: Duration = Duration::from_secs(1);
 
@@ -199,6 +202,7 @@ fn mqtt_options(options: &Options) -> Result<MqttOptions, ConfigError> {
     mqtt.set_max_request_batch(64);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
+    network.set_connection_timeout(CONNECT.as_secs());
     mqtt.set_network_options(network);
     if let Some((username, password)) = options.login()? {
         mqtt.set_credentials(username, password);
