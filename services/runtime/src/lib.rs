@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod backoff;
 pub mod broker;
+pub mod duration;
 pub mod log;
 pub mod readiness;
 pub mod shutdown;

@@ -67,16 +67,16 @@ pub(crate) struct StreamArgs {
     #[arg(long, env = "MQTT_VIDEO_FFMPEG", default_value = "ffmpeg")]
     pub(crate) ffmpeg: PathBuf,
     /// How long a stream stays warm that nobody watches.
-    #[arg(long, env = "MQTT_VIDEO_LINGER", default_value = "10s", value_parser = duration)]
+    #[arg(long, env = "MQTT_VIDEO_LINGER", default_value = "10s", value_parser = runtime::duration::parse)]
     pub(crate) linger: Duration,
     /// How long a source may be silent on the network before the attempt counts as failed.
-    #[arg(long, env = "MQTT_VIDEO_SOURCE_TIMEOUT", default_value = "5s", value_parser = duration)]
+    #[arg(long, env = "MQTT_VIDEO_SOURCE_TIMEOUT", default_value = "5s", value_parser = runtime::duration::parse)]
     pub(crate) source_timeout: Duration,
     /// How long a stream may give no picture before ffmpeg is restarted.
-    #[arg(long, env = "MQTT_VIDEO_STALL_TIMEOUT", default_value = "10s", value_parser = duration)]
+    #[arg(long, env = "MQTT_VIDEO_STALL_TIMEOUT", default_value = "10s", value_parser = runtime::duration::parse)]
     pub(crate) stall_timeout: Duration,
     /// How long a worker that is asked to end goes on serving streams that still have viewers, so that they can be moved.
-    #[arg(long, env = "MQTT_VIDEO_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
+    #[arg(long, env = "MQTT_VIDEO_DRAIN_TIMEOUT", default_value = "25s", value_parser = runtime::duration::parse)]
     pub(crate) drain_timeout: Duration,
 }
 
@@ -101,26 +101,11 @@ pub(crate) struct DeliveryArgs {
     #[arg(long, env = "MQTT_VIDEO_REPLY_PUMP", default_value_t = true, action = clap::ArgAction::Set)]
     pub(crate) reply_pump: bool,
     /// How long nobody may subscribe to what a viewer gets before it counts as gone.
-    #[arg(long, env = "MQTT_VIDEO_VIEWER_GRACE", default_value = "15s", value_parser = duration)]
+    #[arg(long, env = "MQTT_VIDEO_VIEWER_GRACE", default_value = "15s", value_parser = runtime::duration::parse)]
     pub(crate) viewer_grace: Duration,
     /// Longest session without a keepalive, where the broker does not tell when nobody subscribes.
-    #[arg(long, env = "MQTT_VIDEO_MAX_SESSION", default_value = "1h", value_parser = duration)]
+    #[arg(long, env = "MQTT_VIDEO_MAX_SESSION", default_value = "1h", value_parser = runtime::duration::parse)]
     pub(crate) max_session: Duration,
-}
-
-/// Parses `250ms`, `10s`, `5m` or `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit);
-    let number: u32 = number.parse().map_err(|_| "expected a number with a unit, such as 10s".to_owned())?;
-    let unit = match unit {
-        "ms" => Duration::from_millis(1),
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_mins(1),
-        "h" => Duration::from_hours(1),
-        _ => return Err("expected a unit of ms, s, m or h, such as 10s".to_owned()),
-    };
-    Ok(unit * number)
 }
 
 #[cfg(test)]
@@ -130,15 +115,5 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         <Args as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_have_a_unit() {
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("1h"), Ok(Duration::from_hours(1)));
-        for bad in ["", "10", "s", "10 s", "1.5s", "-1s", "99999999999s"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
     }
 }
