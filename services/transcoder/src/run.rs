@@ -103,7 +103,9 @@ impl Run {
             return Ok(None.into_iter().flatten());
         }
         self.last_picture = Some(picture.clone());
-        let access_unit = config.access_unit(&picture.data)?;
+        let Some(access_unit) = config.access_unit(&picture.data)? else {
+            return Ok(None.into_iter().flatten());
+        };
         if let Some(config) = access_unit.config {
             self.video = Some(config);
         }

@@ -83,11 +83,15 @@ impl Avc {
         format!("avc1.{:02X}{:02X}{:02X}", self.record[1], self.record[2], self.record[3])
     }
 
-    /// Looks into a sample. Cameras change resolution by parameter sets within a keyframe, of which ffmpeg, when it
-    /// copies, tells nothing else; only an unknown *sequence* parameter set counts as a change, as decoders take
-    /// picture parameter sets from where they are.
-    pub(crate) fn access_unit(&self, data: &Bytes) -> Result<AccessUnit, Error> {
+    /// Looks into a sample. `None`: it holds no slice of a picture (NAL unit types 1 to 5; ITU-T H.264, table 7-1), only
+    /// what goes before one: what is left of a camera that is cut off between the two. Browsers' decoders fail on it.
+    ///
+    /// Cameras change resolution by parameter sets within a keyframe, of which ffmpeg, when it copies, tells nothing
+    /// else; only an unknown *sequence* parameter set counts as a change, as decoders take picture parameter sets from
+    /// where they are.
+    pub(crate) fn access_unit(&self, data: &Bytes) -> Result<Option<AccessUnit>, Error> {
         let (mut idr, mut continues, mut sequence, mut picture) = (false, None, Vec::new(), Vec::new());
+        let mut has_slice = false;
         let mut at = 0;
         while at < data.len() {
             let prefix = data.get(at..at + self.nal_length).ok_or(Error::Malformed("NAL unit"))?;
@@ -96,6 +100,7 @@ impl Avc {
             at = from + length;
             let unit = data.get(from..at).ok_or(Error::Malformed("NAL unit"))?;
             let kind = unit.first().map(|header| header & 0x1f);
+            has_slice |= matches!(kind, Some(NAL_SLICE..=NAL_IDR));
             if let (Some(NAL_SLICE | NAL_IDR), Some(second)) = (kind, unit.get(1)) {
                 // `first_mb_in_slice`, of which a leading one is zero.
                 continues.get_or_insert(second & 0x80 == 0);
@@ -107,10 +112,13 @@ impl Avc {
                 _ => {}
             }
         }
+        if !has_slice {
+            return Ok(None);
+        }
         let known = sequence.iter().all(|unit| self.sequence_parameters.iter().any(|known| known == unit));
         let config = if idr && !known && !picture.is_empty() { self.replaced(&sequence, &picture)? } else { None };
         let parameters = !sequence.is_empty() || !picture.is_empty();
-        Ok(AccessUnit { idr, continues: continues.unwrap_or(false), parameters, config })
+        Ok(Some(AccessUnit { idr, continues: continues.unwrap_or(false), parameters, config }))
     }
 
     /// A record of these parameter sets, or `None` if they make no sense.

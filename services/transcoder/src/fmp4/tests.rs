@@ -149,9 +149,9 @@ fn in_band_parameter_sets_replace_the_configuration_only_when_they_differ() {
         let own = Avc::parse(fixture::avc_config(&items)).expect("supported");
         let other = encoded("64x64", &[]).expect("supported");
         for sample in fixture::samples(&items) {
-            let by_own = own.access_unit(&sample.data).expect("whole NAL units");
+            let by_own = own.access_unit(&sample.data).expect("whole NAL units").expect("a picture");
             assert_eq!((by_own.idr, by_own.config), (sample.sync, None));
-            let by_other = other.access_unit(&sample.data).expect("whole NAL units");
+            let by_other = other.access_unit(&sample.data).expect("whole NAL units").expect("a picture");
             assert_eq!(by_other.idr, sample.sync);
             // ffmpeg's own record is what has to come out.
             let expected = sample.sync.then(|| own.clone());

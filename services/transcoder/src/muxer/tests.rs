@@ -389,6 +389,16 @@ fn a_picture_that_ffmpeg_writes_twice_is_taken_once() {
 }
 
 #[test]
+fn what_holds_no_slice_is_no_sample() {
+    // An access unit delimiter, and nothing after: what is left of a camera that is cut off.
+    let delimiter = Bytes::from_static(&[0, 0, 0, 2, 0x09, 0xf0]);
+    let cut = Item::Video(Sample { dts_ms: 80, cts_ms: 0, sync: false, data: delimiter });
+    let outputs = mux(&[config(), picture(0, true), picture(40, false), cut], &[]);
+    let start = origin(NOW_MS);
+    assert_eq!(live_times(&outputs, Track::Video), [start, start + 3600]);
+}
+
+#[test]
 fn different_pictures_of_equal_time_are_nudged_apart() {
     let mut second = picture(1, false);
     if let Item::Video(sample) = &mut second {
