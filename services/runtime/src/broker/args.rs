@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rumqttc::{QoS, TlsConfiguration, Transport};
+use rumqttc::{Broker, MqttOptions, QoS, TlsConfiguration, Transport};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -17,7 +17,8 @@ const IN_FLIGHT: u16 = 4096;
 #[command(next_help_heading = "Broker")]
 #[group(skip)]
 pub struct Args {
-    /// URL of the MQTT 5 broker: `mqtt://host[:1883]`, or `mqtts://host[:8883]` for TLS.
+    /// URL of the MQTT 5 broker: `mqtt://host[:1883]`, or `mqtts://host[:8883]` for TLS; `ws://host[:80][/path]` or
+    /// `wss://host[:443][/path]` where only its WebSocket listener can be reached.
     #[arg(long, env = "MQTT_VIDEO_BROKER", default_value = "mqtt://127.0.0.1:1883", value_parser = parse_url)]
     pub broker: Url,
     /// User name at the broker.
@@ -33,8 +34,8 @@ pub struct Args {
 
 fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; expected mqtt://host:port"))?;
-    if !matches!(url.scheme(), "mqtt" | "mqtts") {
-        return Err(format!("scheme `{}` is not known; use mqtt:// or mqtts://", url.scheme()));
+    if !matches!(url.scheme(), "mqtt" | "mqtts" | "ws" | "wss") {
+        return Err(format!("scheme `{}` is not known; use mqtt:// or mqtts://, or ws:// or wss://", url.scheme()));
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err("no host; expected mqtt://host:port".to_owned());
@@ -57,6 +58,8 @@ pub struct Options {
     pub(super) max_incoming: u32,
     pub(super) max_in_flight: u16,
     tls: bool,
+    /// URL of the WebSocket listener, if it is to be that.
+    websocket: Option<String>,
     username: Option<String>,
     password_file: Option<PathBuf>,
     ca: Option<PathBuf>,
@@ -76,22 +79,28 @@ pub enum ConfigError {
     /// The system's certificates cannot be loaded.
     #[error("cannot set up TLS: {0}; name the authorities with --broker-ca")]
     Tls(String),
+    /// The WebSocket client does not take the URL.
+    #[error("cannot use the broker's URL: {0}; expected ws://host:port/path")]
+    Url(String),
 }
 
 impl Args {
     /// A connection with this client identifier (MQTT 5 section 3.1.3.1) that subscribes to `subscriptions`.
     pub fn options(&self, client_id: impl Into<String>, subscriptions: Vec<(String, QoS)>) -> Options {
-        let tls = self.broker.scheme() == "mqtts";
+        let scheme = self.broker.scheme();
+        let (tls, websocket) = (matches!(scheme, "mqtts" | "wss"), matches!(scheme, "ws" | "wss"));
+        let usual_port = if tls { 8883 } else { 1883 };
         // The parser has seen to it that there is a host. `Url` keeps the brackets of an IPv6 address; sockets do not.
         let host = self.broker.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         Options {
             client_id: client_id.into(),
             host,
-            port: self.broker.port().unwrap_or(if tls { 8883 } else { 1883 }),
+            port: self.broker.port_or_known_default().unwrap_or(usual_port),
             subscriptions,
             max_incoming: MAX_INCOMING,
             max_in_flight: IN_FLIGHT,
             tls,
+            websocket: websocket.then(|| self.broker.to_string()),
             username: self.broker_username.clone(),
             password_file: self.broker_password_file.clone(),
             ca: self.broker_ca.clone(),
@@ -120,18 +129,32 @@ impl Options {
         format!("{}:{}", self.host, self.port)
     }
 
-    pub(super) fn transport(&self) -> Result<Transport, ConfigError> {
+    /// The way to the broker, and nothing else.
+    pub(super) fn endpoint(&self) -> Result<MqttOptions, ConfigError> {
+        let id = self.client_id.as_str();
+        let address = (self.host.clone(), self.port);
+        let websocket = |error: rumqttc::OptionError| ConfigError::Url(error.to_string());
+        match (&self.websocket, self.tls()?) {
+            (None, None) => Ok(MqttOptions::new(id, address)),
+            (None, Some(tls)) => {
+                let mut mqtt = MqttOptions::new(id, address);
+                mqtt.set_transport(Transport::tls_with_config(tls));
+                Ok(mqtt)
+            }
+            (Some(url), None) => Ok(MqttOptions::new(id, Broker::websocket(url).map_err(websocket)?)),
+            (Some(url), Some(tls)) => MqttOptions::websocket_with_tls_config(id, url, tls).map_err(websocket),
+        }
+    }
+
+    fn tls(&self) -> Result<Option<TlsConfiguration>, ConfigError> {
         if !self.tls {
-            return Ok(Transport::tcp());
+            return Ok(None);
         }
-        match &self.ca {
-            Some(path) => Ok(Transport::tls_with_config(TlsConfiguration::Simple {
-                ca: read(path)?,
-                alpn: None,
-                client_auth: None,
-            })),
-            None => Transport::try_tls_with_default_config().map_err(|error| ConfigError::Tls(error.to_string())),
-        }
+        let configuration = match &self.ca {
+            Some(path) => TlsConfiguration::Simple { ca: read(path)?, alpn: None, client_auth: None },
+            None => TlsConfiguration::try_default_rustls().map_err(|error| ConfigError::Tls(error.to_string()))?,
+        };
+        Ok(Some(configuration))
     }
 
     pub(super) fn login(&self) -> Result<Option<(String, Vec<u8>)>, ConfigError> {
@@ -154,7 +177,13 @@ mod tests {
 
     #[test]
     fn broker_urls_are_checked_before_anything_connects() {
-        for good in ["mqtt://127.0.0.1:1883", "mqtt://broker", "mqtts://broker.example:8883", "mqtt://[::1]:1883"] {
+        for good in [
+            "mqtt://127.0.0.1:1883",
+            "mqtt://broker",
+            "mqtts://broker.example:8883",
+            "mqtt://[::1]:1883",
+            "wss://broker/mqtt",
+        ] {
             assert!(parse_url(good).is_ok(), "{good}");
         }
         for (bad, hint) in [

@@ -193,8 +193,7 @@ fn is_granted(code: rumqttc::mqttbytes::v5::SubscribeReasonCode) -> bool {
 }
 
 fn mqtt_options(options: &Options) -> Result<MqttOptions, ConfigError> {
-    let mut mqtt = MqttOptions::new(options.client_id.clone(), (options.host.clone(), options.port));
-    mqtt.set_transport(options.transport()?);
+    let mut mqtt = options.endpoint()?;
     mqtt.set_keep_alive(KEEP_ALIVE.as_secs() as u16);
     mqtt.set_clean_start(true);
     mqtt.set_max_packet_size(Some(options.max_incoming));
