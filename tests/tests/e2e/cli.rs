@@ -54,6 +54,14 @@ async fn describe_as_json_is_what_the_service_answers() {
 }
 
 #[tokio::test]
+async fn the_websocket_of_the_broker_will_do() {
+    let world = world("aac").await;
+    let broker = format!("--broker=ws://{}", world.broker.websocket);
+    let (told, probed) = played(&world, &[&broker]).await;
+    assert_whole(&told, &probed);
+}
+
+#[tokio::test]
 async fn live_delivery_becomes_a_file_of_both_tracks() {
     let world = world("aac").await;
     let (told, probed) = played(&world, &[]).await;
