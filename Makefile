@@ -3,13 +3,17 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build images player demo test lint rust-lint player-lint browser-lint rules-lint rust-test player-test browser-test test-chart test-cluster clean
+.PHONY: help build images player demo test lint rust-lint player-lint browser-lint bench-lint rules-lint rust-test player-test browser-test test-chart test-cluster bench clean
 
 INSTALL := deploy/local/install.sh
 PLAYER := services/player
 BROWSER := tests/browser
+BENCH := tests/bench
 # A sources file for `make demo`; without one the demo brings its own cameras.
 SOURCES ?=
+# Parts of `make bench`, with commas between; without any, all. And a report to compare with.
+PART ?=
+COMPARE ?=
 
 help: ## Say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +38,7 @@ test: ## Install what is missing, then check everything
 	$(MAKE) --no-print-directory rust-test
 	$(MAKE) --no-print-directory browser-test
 
-lint: rust-lint player-lint browser-lint rules-lint ## Formatting, lints, types, licences, alert rules
+lint: rust-lint player-lint browser-lint bench-lint rules-lint ## Formatting, lints, types, licences, alert rules
 
 rust-lint:
 	cargo fmt --all --check
@@ -46,6 +50,9 @@ player-lint: $(PLAYER)/node_modules/.package-lock.json
 
 browser-lint: $(BROWSER)/node_modules/.package-lock.json
 	cd $(BROWSER) && npm run typecheck
+
+bench-lint: $(BENCH)/node_modules/.package-lock.json $(BROWSER)/node_modules/.package-lock.json
+	cd $(BENCH) && npm run typecheck
 
 rules-lint:
 	helm/rules.sh
@@ -69,6 +76,11 @@ test-cluster: ## The chart on a real Kubernetes, which it brings up in namespace
 	$(MAKE) --no-print-directory build $(BROWSER)/node_modules/.package-lock.json
 	@deploy/cluster/test.sh
 
+bench: player $(BENCH)/node_modules/.package-lock.json $(BROWSER)/node_modules/.package-lock.json ## How fast it is, beside yardsticks; PART=latency for a part, COMPARE=REPORT.json for what changed
+	@$(INSTALL) test
+	cargo build --locked --release --workspace --bins
+	cd $(BENCH) && npm run --silent bench -- $(if $(PART),--part $(PART)) $(if $(COMPARE),--compare $(abspath $(COMPARE)))
+
 test-chart: ## The Helm chart: lint, what it renders, what it refuses; builds helm and helm-unittest where they are missing
 	@helm/test.sh
 
@@ -82,4 +94,4 @@ player: $(PLAYER)/node_modules/.package-lock.json
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf $(PLAYER)/dist $(PLAYER)/node_modules $(BROWSER)/node_modules $(BROWSER)/test-results
+	rm -rf $(PLAYER)/dist $(PLAYER)/node_modules $(BROWSER)/node_modules $(BROWSER)/test-results $(BENCH)/node_modules $(BENCH)/results
