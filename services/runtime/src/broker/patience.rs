@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-/// Several times what a broker on another continent takes for the name, TCP, TLS and MQTT; a slower one costs an attempt or two.
+/// When TCP would send its first packet again, the next attempt does so from another port. A broker so far away that name, TCP, TLS and
+/// MQTT take longer costs an attempt or two.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(8);
 
