@@ -1,14 +1,15 @@
 //! The broker connection against a real mosquitto.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
 use runtime::broker::{self, Event, Outcome, Publication, PublishError, QoS, SubscribeError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Only ends a test that hangs.
@@ -36,10 +37,14 @@ impl Mosquitto {
     }
 
     fn options(&self, name: &str, subscriptions: &[&str]) -> broker::Options {
-        let url = format!("--broker=mqtt://127.0.0.1:{}", self.port);
-        let subscriptions = subscriptions.iter().map(|filter| ((*filter).to_owned(), QoS::AtLeastOnce)).collect();
-        Cli::parse_from(["test", &url]).broker.options(name, subscriptions)
+        options(self.port, name, subscriptions)
     }
+}
+
+fn options(port: u16, name: &str, subscriptions: &[&str]) -> broker::Options {
+    let url = format!("--broker=mqtt://127.0.0.1:{port}");
+    let subscriptions = subscriptions.iter().map(|filter| ((*filter).to_owned(), QoS::AtLeastOnce)).collect();
+    Cli::parse_from(["test", &url]).broker.options(name, subscriptions)
 }
 
 impl Drop for Mosquitto {
@@ -50,7 +55,7 @@ impl Drop for Mosquitto {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 async fn until(events: &mut Receiver<Event>, wanted: impl Fn(&Event) -> bool) -> Event {
@@ -163,4 +168,27 @@ async fn what_is_published_after_a_subscription_was_granted_arrives() {
     let _subscription = publisher.subscribe_granted("t").await.unwrap();
     assert_eq!(publisher.publish(Publication::new("t", "x").at_least_once()).await, Ok(Outcome::Delivered));
     until(&mut events, |event| matches!(event, Event::Message(message) if message.topic == "t")).await;
+}
+
+/// Takes a connection, never answers, and tells how long the other end bears that.
+async fn say_nothing(listener: &TcpListener) -> Duration {
+    let (mut connection, _) = listener.accept().await.unwrap();
+    let began = Instant::now();
+    connection.read_to_end(&mut Vec::new()).await.unwrap();
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_without_an_answer_is_soon_given_up_and_the_next_ones_get_more_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (_publisher, mut events, _task) = broker::connect(options(port, "patience", &[]), CancellationToken::new());
+    for seconds in [1, 2, 4, 8, 8] {
+        assert_eq!(say_nothing(&listener).await.as_secs(), seconds);
+    }
+    let (mut connection, _) = listener.accept().await.unwrap();
+    connection.write_all(b"\x20\x03\x00\x00\x00").await.unwrap();
+    until(&mut events, |event| matches!(event, Event::Connected)).await;
+    drop(connection);
+    assert_eq!(say_nothing(&listener).await.as_secs(), 1);
 }

@@ -7,6 +7,7 @@ import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt';
 import { Backoff } from './backoff';
 import { Emitter } from './emitter';
 import { PlayerError } from './errors';
+import { Patience } from './patience';
 import { RoundTrip } from './round-trip';
 
 export type QoS = 0 | 1;
@@ -44,9 +45,6 @@ export interface Extras {
 }
 
 const NO_MATCHING_SUBSCRIBERS = 0x10;
-const CONNECT_TIMEOUT_MS = 3000;
-/** Each attempt that took too long is followed by one with twice the time, up to this, as some networks are slow. */
-const LONGEST_CONNECT_MS = 12_000;
 /** A broker on a working connection acknowledges within this, however slow the link. */
 const ACK_TIMEOUT_MS = 5000;
 /** A reset asked for more often than this is not going to help; the backoff decides. */
@@ -58,7 +56,7 @@ export class Connection {
   private client: MqttClient | undefined;
   private readonly routes = new Map<string, Set<Route>>();
   private readonly backoff = new Backoff({ min: 500, max: 1000 });
-  private patience = CONNECT_TIMEOUT_MS;
+  private readonly patience = new Patience();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private isUp = false;
   private closed = false;
@@ -169,7 +167,7 @@ export class Connection {
     clearTimeout(this.timer);
     this.timer = undefined;
     const { url, username, password } = credentials(this.url);
-    const { patience } = this;
+    const { limit } = this.patience;
     const began = performance.now();
     let connected = false;
     const client = mqtt.connect(url, {
@@ -177,7 +175,7 @@ export class Connection {
       clientId: `mqtt-video-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`,
       clean: true,
       keepalive: 50,
-      connectTimeout: patience,
+      connectTimeout: limit,
       reconnectPeriod: 0,
       resubscribe: false,
       queueQoSZero: false,
@@ -203,7 +201,7 @@ export class Connection {
     client.on('connect', () => {
       if (client !== this.client) return;
       this.isUp = connected = true;
-      this.patience = CONNECT_TIMEOUT_MS;
+      this.patience.connected(performance.now() - began);
       this.backoff.reset();
       this.sendSubscribe([...this.routes.values()].flatMap((set) => [...set].slice(0, 1)));
       this.events.emit('up', undefined);
@@ -217,8 +215,7 @@ export class Connection {
       failure = new PlayerError(refused ? 'broker_refused' : 'broker_unreachable', error.message);
     });
     client.on('close', () => {
-      const late = !connected && performance.now() - began >= patience;
-      if (late) this.patience = Math.min(2 * patience, LONGEST_CONNECT_MS);
+      if (!connected && performance.now() - began >= limit) this.patience.ranOut();
       if (client === this.client) this.lose(failure ?? new PlayerError('broker_unreachable'), this.backoff.next());
     });
   }

@@ -5,19 +5,21 @@
 //! are made anew on every connection. The task that polls never publishes, so it cannot wait for itself.
 
 mod args;
+mod patience;
 mod publication;
 mod subscription;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use rumqttc::{AsyncClient, Event as MqttEvent, EventLoop, MqttOptions, NetworkOptions, Packet};
+use rumqttc::{AsyncClient, ConnectionError, Event as MqttEvent, EventLoop, MqttOptions, NetworkOptions, Packet};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
 pub use args::{Args, ConfigError, Options};
+use patience::Patience;
 pub use publication::{Outcome, Pending, Publication, PublishError, Publisher};
 pub use rumqttc::QoS;
 use subscription::Wanted;
@@ -34,8 +36,6 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 /// Services are few, a refused connection costs a broker next to nothing, and viewers who are back before a gatekeeper is have to
 /// ask again.
 const RETRY_MAX: Duration = Duration::from_millis(500);
-/// How long a broker may take to answer a connection: a Service may still lead to one that is gone, which never answers.
-const CONNECT: Duration = Duration::from_secs(3);
 /// How long the last messages may take on the way out.
 const DISCONNECT: Duration = Duration::from_secs(1);
 
@@ -92,9 +92,9 @@ struct Owner {
 }
 
 async fn run(options: Options, owner: Owner, token: CancellationToken) {
-    let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+    let mut attempts = Attempts { backoff: Backoff::new(RETRY_MIN, RETRY_MAX), patience: Patience::new() };
     loop {
-        let ended = run_once(&options, &owner, &mut backoff, &token).await;
+        let ended = run_once(&options, &owner, &mut attempts, &token).await;
         owner.current.send_replace(None);
         let why = match ended {
             Ended::Owner => return,
@@ -104,8 +104,14 @@ async fn run(options: Options, owner: Owner, token: CancellationToken) {
         if owner.events.send(Event::Disconnected { why }).await.is_err() {
             return;
         }
-        tokio::select! { () = tokio::time::sleep(backoff.next_delay()) => {}, () = token.cancelled() => return }
+        tokio::select! { () = tokio::time::sleep(attempts.backoff.next_delay()) => {}, () = token.cancelled() => return }
     }
+}
+
+/// When the next attempt to connect begins, and when it is over.
+struct Attempts {
+    backoff: Backoff,
+    patience: Patience,
 }
 
 enum Ended {
@@ -115,8 +121,8 @@ enum Ended {
     Broker(String),
 }
 
-async fn run_once(options: &Options, owner: &Owner, backoff: &mut Backoff, token: &CancellationToken) -> Ended {
-    let mqtt = match mqtt_options(options) {
+async fn run_once(options: &Options, owner: &Owner, attempts: &mut Attempts, token: &CancellationToken) -> Ended {
+    let mqtt = match mqtt_options(options, attempts.patience.limit()) {
         Ok(mqtt) => mqtt,
         Err(error) => return Ended::Broker(error.to_string()),
     };
@@ -139,7 +145,7 @@ async fn run_once(options: &Options, owner: &Owner, backoff: &mut Backoff, token
                     }
                 }
                 if options.subscriptions.is_empty() {
-                    connected(options, owner, backoff, &client).await;
+                    connected(options, owner, attempts, &client).await;
                 }
             }
             Ok(MqttEvent::Incoming(Packet::SubAck(ack))) if awaited > 0 => {
@@ -148,7 +154,7 @@ async fn run_once(options: &Options, owner: &Owner, backoff: &mut Backoff, token
                 }
                 awaited -= 1;
                 if awaited == 0 {
-                    connected(options, owner, backoff, &client).await;
+                    connected(options, owner, attempts, &client).await;
                 }
             }
             Ok(MqttEvent::Incoming(Packet::Publish(publish))) => {
@@ -162,7 +168,12 @@ async fn run_once(options: &Options, owner: &Owner, backoff: &mut Backoff, token
                 return Ended::Broker(format!("the broker disconnected: {:?}", disconnect.reason_code));
             }
             Ok(_) => {}
-            Err(error) => return Ended::Broker(error.to_string()),
+            Err(error) => {
+                if matches!(error, ConnectionError::Timeout(_)) {
+                    attempts.patience.ran_out();
+                }
+                return Ended::Broker(error.to_string());
+            }
         }
     }
 }
@@ -177,9 +188,10 @@ async fn disconnect(client: &AsyncClient, event_loop: &mut EventLoop) {
     }
 }
 
-async fn connected(options: &Options, owner: &Owner, backoff: &mut Backoff, client: &AsyncClient) {
+async fn connected(options: &Options, owner: &Owner, attempts: &mut Attempts, client: &AsyncClient) {
     info!(broker = %options.address(), "broker connected");
-    backoff.reset();
+    attempts.backoff.reset();
+    attempts.patience.reset();
     // In this order: what is wanted from now on finds the client, and what was wanted before is among those here.
     owner.current.send_replace(Some(client.clone()));
     owner.wanted.subscribe_all(client);
@@ -192,16 +204,16 @@ fn is_granted(code: rumqttc::mqttbytes::v5::SubscribeReasonCode) -> bool {
     matches!(code, rumqttc::mqttbytes::v5::SubscribeReasonCode::Success(_))
 }
 
-fn mqtt_options(options: &Options) -> Result<MqttOptions, ConfigError> {
+fn mqtt_options(options: &Options, patience: Duration) -> Result<MqttOptions, ConfigError> {
     let mut mqtt = options.endpoint()?;
     mqtt.set_keep_alive(KEEP_ALIVE.as_secs() as u16);
+    mqtt.set_connect_timeout(patience);
     mqtt.set_clean_start(true);
     mqtt.set_max_packet_size(Some(options.max_incoming));
     mqtt.set_outgoing_inflight_upper_limit(options.max_in_flight);
     mqtt.set_max_request_batch(64);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
-    network.set_connection_timeout(CONNECT.as_secs());
     mqtt.set_network_options(network);
     if let Some((username, password)) = options.login()? {
         mqtt.set_credentials(username, password);
