@@ -14,6 +14,12 @@ import type { TrackName } from './viewing';
 
 /** Later than the next picture was due by so much is standing. */
 const STANDS_MS = 100;
+/** A decoder that takes samples and gives nothing for so long has died without a word. */
+const SILENT_MS = 5000;
+/** Samples that come further apart than this come anew. */
+const PAUSE_MS = 2000;
+/** A timer this late was held up by a busy or frozen page, and the decoder with it. */
+const BLOCKED_MS = 600;
 
 /** False also on a page that is no secure context, to which browsers do not show WebCodecs. */
 export function canDecode(): boolean {
@@ -36,6 +42,10 @@ export class DecoderStage implements Stage {
   private decoded = 0;
   private shownTime: number | undefined;
   private shownAt = 0;
+  /** Since when samples have gone in without a picture coming out. */
+  private owesSince: number | undefined;
+  private fedAt = -Infinity;
+  private ticked = 0;
   private begun = false;
   private closed = false;
 
@@ -104,7 +114,7 @@ export class DecoderStage implements Stage {
     try {
       for (const { presentationTime, sync, data } of readSamples(segment)) {
         const timestamp = Math.round((presentationTime / this.timescale + this.shift) * 1e6);
-        this.decode({ type: sync ? 'key' : 'delta', timestamp, data });
+        this.decode(now, { type: sync ? 'key' : 'delta', timestamp, data });
       }
     } catch (error) {
       if (error instanceof Mp4Error) this.feed.reset();
@@ -124,6 +134,14 @@ export class DecoderStage implements Stage {
     const isDue = this.begun && !this.video.paused;
     const due = this.shownAt + (this.edge?.frameMs ?? 0) + STANDS_MS;
     this.stalls.tick(now, isDue, now > due ? this.shownAt : undefined);
+    const wasBlocked = now - this.ticked > BLOCKED_MS;
+    this.ticked = now;
+    if (wasBlocked) this.owesSince = undefined;
+    // One that waits for the next sample owes nothing while none comes.
+    const isFed = now - this.fedAt < PAUSE_MS;
+    if (isFed && this.owesSince !== undefined && now - this.owesSince > SILENT_MS) {
+      this.fail(new Error('the decoder gives no pictures'));
+    }
   }
 
   close(): void {
@@ -133,12 +151,15 @@ export class DecoderStage implements Stage {
     this.screen.close();
   }
 
-  private decode(sample: EncodedVideoChunkInit): void {
+  private decode(now: number, sample: EncodedVideoChunkInit): void {
     const { timestamp, type } = sample;
     const verdict = this.feed.take(timestamp, type === 'key', this.decoder?.decodeQueueSize ?? 0);
     if (verdict === 'skip') return;
     if (verdict === 'restart') this.decoder?.reset();
     if (this.decoder?.state !== 'configured') this.configure();
+    if (now - this.fedAt > PAUSE_MS) this.owesSince = undefined;
+    this.fedAt = now;
+    this.owesSince ??= now;
     this.decoder?.decode(new EncodedVideoChunk(sample));
   }
 
@@ -160,6 +181,7 @@ export class DecoderStage implements Stage {
   private show(frame: VideoFrame): void {
     const now = performance.now();
     this.decoded += 1;
+    this.owesSince = undefined;
     if (this.closed || !this.feed.shows(frame.timestamp, now)) {
       frame.close();
       return;
