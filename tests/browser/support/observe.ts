@@ -76,15 +76,10 @@ export async function observe(page: Page, seconds: number, selector = PLAYER): P
 
         const frames: Frame[] = [];
         let watching = true;
-        // Of a MediaStream's frame Chromium knows when it took it, not when the display does: in the refresh after this one.
-        const REFRESH_MS = 1000 / 60;
-        const onFrame: VideoFrameRequestCallback = (now, metadata) => {
+        const onFrame: VideoFrameRequestCallback = (_, { mediaTime, presentedFrames: presented, expectedDisplayTime }) => {
           if (!watching) return;
-          const { mediaTime, presentedFrames: presented, presentationTime, expectedDisplayTime } = metadata;
           const stamp = readStamp();
-          const isTold = expectedDisplayTime > presentationTime;
-          const displayedAt = isTold ? expectedDisplayTime : Math.max(now, presentationTime) + REFRESH_MS;
-          const shownAt = Date.now() + displayedAt - performance.now();
+          const shownAt = Date.now() + expectedDisplayTime - performance.now();
           frames.push(stamp === undefined ? { mediaTime, presented } : { mediaTime, presented, stamp, age: shownAt - stamp });
           video.requestVideoFrameCallback(onFrame);
         };

@@ -6,9 +6,9 @@ import { Percentiles, type CaptureTimes } from './meters';
 const REFRESH_MS = 1000 / 60;
 
 /**
- * When a frame is on screen, as far as a browser knows. Of a MediaStream's frames Chromium tells as the expected time the one
- * when it took them, which is before they wait for the display: such a frame goes into the refresh after the one in
- * which the page hears of it, as do those whose time is told.
+ * When a frame is on screen, as far as the browser knows. Of a MediaStream's frames older Chromium does not: it then names the
+ * time when it took them, before they wait for the display. Such a frame is taken to be on screen a refresh after the one
+ * in which the page hears of it.
  * @param now of the callback: the beginning of that refresh
  */
 export function displayTime(
