@@ -1,7 +1,7 @@
 // The renderer without a buffer, for video alone: what it must do as the other one does, and when it gives way to it.
 import type { Page } from '@playwright/test';
-import { awaitFrame, expectSmooth, observe, summary } from '../support/observe.ts';
-import { awaitGenerationAfter, awaitPictureWidth, latencies, stats } from '../support/player.ts';
+import { awaitFrame, expectSmooth, expectUnbroken, observe, summary } from '../support/observe.ts';
+import { awaitGenerationAfter, awaitPictureWidth, expectState, latencies, stats } from '../support/player.ts';
 import { expect, test, type Camera, type World } from '../support/world.ts';
 
 const LOBBY: Camera = { name: 'lobby', kind: 'aac' };
@@ -19,6 +19,13 @@ function stream(page: Page): Promise<string | undefined> {
     const { video } = document.querySelector('mqtt-video') as HTMLElement & { video: HTMLVideoElement };
     return (video.srcObject as MediaStream | null)?.id;
   });
+}
+
+/** Waits until what is on screen is live. */
+async function awaitLive(page: Page): Promise<void> {
+  await expect
+    .poll(async () => (await observe(page, 0.5)).frames.at(-1)?.age, { message: 'age of the picture in ms' })
+    .toBeLessThan(500);
 }
 
 for (const kind of ['silent', 'bframes', 'gop4'] as const) {
@@ -78,9 +85,57 @@ test('the picture goes on when the connection is cut', async ({ page, startWorld
   await world.cut();
 
   await expect.poll(async () => (await stats(page)).reconnects).toBe(1);
-  await expect.poll(async () => (await observe(page, 0.5)).frames.at(-1)?.age).toBeLessThan(500);
+  await awaitLive(page);
   expectSmooth(await observe(page, 5));
   expect((await stats(page)).renderer).toBe('webcodecs');
+});
+
+test('the picture goes on in the same stream when the camera was gone for 8 s', async ({ page, startWorld }) => {
+  const world = await startWorld({ cameras: [LOBBY] });
+  await watch(page, world);
+  const before = await stream(page);
+
+  await world.stop('camera:lobby');
+  const goneAt = Date.now();
+  await expectState(page, 'restarting');
+  await page.waitForFunction((at) => Date.now() - at >= 8000, goneAt);
+  await world.run('camera:lobby');
+
+  await expectState(page, 'playing');
+  await awaitFrame(page);
+  expectSmooth(await observe(page, 5));
+  expect(await stream(page)).toBe(before);
+  expect((await stats(page)).decoderErrors).toBe(0);
+});
+
+test('the picture does not stand when the transcoder hands it over to another', async ({ page, startWorld }) => {
+  // At this rate both workers publish the same frame or two.
+  const world = await startWorld({ cameras: [{ ...LOBBY, size: '320x180', fps: 15 }], transcoders: [[], []] });
+  await watch(page, world);
+  const before = await stream(page);
+  const { worker = '' } = await stats(page);
+
+  const seen = observe(page, 8);
+  await world.stop(worker);
+
+  expectUnbroken(await seen);
+  expect(await stream(page)).toBe(before);
+  expect(await stats(page)).toMatchObject({ renderer: 'webcodecs', decoderErrors: 0 });
+  expect((await stats(page)).worker).not.toBe(worker);
+});
+
+test('after a network that stood still the picture is live again, not late', async ({ page, startWorld }) => {
+  const world = await startWorld({ cameras: [LOBBY] });
+  await watch(page, world);
+
+  await world.freeze();
+  const frozenAt = Date.now();
+  await page.waitForFunction((at) => Date.now() - at >= 6000, frozenAt);
+  await world.thaw();
+
+  await awaitLive(page);
+  expectSmooth(await observe(page, 5));
+  expect((await stats(page)).decoderErrors).toBe(0);
 });
 
 test('sound takes the other renderer, and silence comes back', async ({ page, startWorld }) => {
