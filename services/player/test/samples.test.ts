@@ -45,9 +45,9 @@ describe('samples', () => {
   test('each has its bytes, its times and whether a decoder can begin there', () => {
     const bytes = withRuns([[{ data: [1, 2], sync: true, offset: 60 }, { data: [3] }], [{ data: [4, 5, 6], offset: -30 }]]);
     expect(readSamples(onlyFragment(bytes))).toEqual([
-      { decodeTime: 1000, presentationTime: 1060, sync: true, data: Uint8Array.of(1, 2) },
-      { decodeTime: 1030, presentationTime: 1030, sync: false, data: Uint8Array.of(3) },
-      { decodeTime: 1060, presentationTime: 1030, sync: false, data: Uint8Array.of(4, 5, 6) },
+      { presentationTime: 1060, sync: true, data: Uint8Array.of(1, 2) },
+      { presentationTime: 1030, sync: false, data: Uint8Array.of(3) },
+      { presentationTime: 1030, sync: false, data: Uint8Array.of(4, 5, 6) },
     ]);
   });
 

@@ -8,7 +8,6 @@ import { run, runDefaults } from './track-run';
 
 export interface Sample {
   /** In the track's timescale. */
-  readonly decodeTime: number;
   readonly presentationTime: number;
   /** True: a decoder can begin here. */
   readonly sync: boolean;
@@ -33,7 +32,7 @@ export function readSamples({ bytes, decodeTime }: MediaFragment): Sample[] {
     for (const { duration, size, sync, compositionOffset } of run(view, trun, defaults)) {
       if (at < 0 || at + size > bytes.length) throw new Mp4Error('a sample reaches beyond its fragment');
       const data = bytes.subarray(at, at + size);
-      samples.push({ decodeTime: time, presentationTime: time + compositionOffset, sync, data });
+      samples.push({ presentationTime: time + compositionOffset, sync, data });
       at += size;
       time += duration;
     }
