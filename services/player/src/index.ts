@@ -1,5 +1,6 @@
 // The engine as a module: everything that a page needs that builds its own skin.
 export { Player, type PlayerEvents, type PlayerOptions } from './engine/player';
+export type { Renderer } from './engine/stage';
 export type { PlayerState } from './engine/state';
 export type { PlayerStats } from './engine/stats';
 export { PlayerError, adviceFor, type Advice, type ErrorCode } from './engine/errors';

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Backoff } from '../src/engine/backoff';
 import { Cadence } from '../src/engine/cadence';
 import { WorkerClock } from '../src/engine/clock';
+import { displayTime } from '../src/engine/frames';
 import { Freshness } from '../src/engine/freshness';
 import { RoundTrip } from '../src/engine/round-trip';
 import { BitrateMeter, CaptureTimes, Percentiles } from '../src/engine/meters';
@@ -190,4 +191,14 @@ test('capture times are found by presentation time, rounded as browsers do', () 
   for (let n = 0; n < 3000; n += 1) times.add(1000 + n / 30, n);
   expect(times.of(1000 + Math.round((2990 / 30) * 1e6) / 1e6)).toBe(2990);
   expect(times.of(1)).toBeUndefined();
+});
+
+describe('when a frame is on screen', () => {
+  test.each([
+    ['what the browser expects, if it expects anything', 1000, 1001, 1016, 1016],
+    ['a refresh after the one in which the page hears of it', 1000, 990, 990, 1000 + 1000 / 60],
+    ['a refresh after it came, if that is later', 1000, 1003, 1003, 1003 + 1000 / 60],
+  ])('%s', (_, now, presentationTime, expectedDisplayTime, shown) => {
+    expect(displayTime(now, { presentationTime, expectedDisplayTime })).toBeCloseTo(shown);
+  });
 });

@@ -5,6 +5,7 @@ import { expect } from '@playwright/test';
 /** Of the element's figures, those that tests ask for; services/player/src/engine/stats.ts has them all. */
 export interface Stats {
   readonly state: string;
+  readonly renderer?: 'mse' | 'webcodecs';
   readonly tracks: readonly string[];
   readonly worker?: string;
   readonly generation?: number;

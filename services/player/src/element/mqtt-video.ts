@@ -5,6 +5,7 @@
 import { loadConfig, type Config } from '../engine/config';
 import { PlayerError } from '../engine/errors';
 import { Player } from '../engine/player';
+import { readRenderer } from '../engine/renderer';
 import type { PlayerState } from '../engine/state';
 import type { PlayerStats } from '../engine/stats';
 import type { Target } from '../engine/wire';
@@ -30,7 +31,7 @@ export interface MqttVideoEvents {
 }
 
 /** What makes another player necessary when it changes. */
-const IDENTITY = ['source', 'url', 'profile', 'broker', 'topic-prefix', 'token'];
+const IDENTITY = ['source', 'url', 'profile', 'broker', 'topic-prefix', 'token', 'renderer'];
 let sheet: CSSStyleSheet | undefined;
 
 export class MqttVideoElement extends HTMLElement {
@@ -182,6 +183,7 @@ export class MqttVideoElement extends HTMLElement {
       profile: this.getAttribute('profile') ?? undefined,
       token: this.getAttribute('token') ?? undefined,
       muted: this.hasAttribute('muted'),
+      renderer: readRenderer(this.getAttribute('renderer')),
     });
     this.player = player;
     player.events.on('state', () => this.tell());

@@ -4,9 +4,15 @@
 // it was declared.
 
 export interface SampleEntry {
+  /** RFC 6381 string; undefined for an entry that this player does not know. */
   readonly codec: string | undefined;
+  /** Size of the picture; undefined for sound. */
   readonly size: { readonly width: number; readonly height: number } | undefined;
+  /** AVCDecoderConfigurationRecord: what a decoder of H.264 begins with. */
+  readonly decoderConfig: Uint8Array | undefined;
 }
+
+export const UNKNOWN: SampleEntry = { codec: undefined, size: undefined, decoderConfig: undefined };
 
 interface Extent {
   readonly type: string;
@@ -20,20 +26,21 @@ export function codecOf(view: DataView, entry: Extent): SampleEntry {
     case 'avc3':
       return avc(view, entry);
     case 'mp4a':
-      return { codec: aac(view, entry), size: undefined };
+      return { ...UNKNOWN, codec: aac(view, entry) };
     default:
-      return { codec: undefined, size: undefined };
+      return UNKNOWN;
   }
 }
 
 /** VisualSampleEntry: 78 bytes, then boxes. */
 function avc(view: DataView, entry: Extent): SampleEntry {
-  if (entry.end - entry.body < 78) return { codec: undefined, size: undefined };
+  if (entry.end - entry.body < 78) return UNKNOWN;
   const size = { width: view.getUint16(entry.body + 24), height: view.getUint16(entry.body + 26) };
   const config = payload(view, entry.body + 78, entry.end, 'avcC');
-  if (!config || config.end - config.start < 4) return { codec: undefined, size };
+  if (!config || config.end - config.start < 4) return { ...UNKNOWN, size };
+  const decoderConfig = new Uint8Array(view.buffer, view.byteOffset + config.start, config.end - config.start);
   const hex = [1, 2, 3].map((at) => view.getUint8(config.start + at).toString(16).padStart(2, '0'));
-  return { codec: `${entry.type}.${hex.join('').toUpperCase()}`, size };
+  return { codec: `${entry.type}.${hex.join('').toUpperCase()}`, size, decoderConfig };
 }
 
 /** AudioSampleEntry: 28 bytes, then boxes; the object type is in the descriptors of esds (ISO/IEC 14496-1, 7.2.6). */

@@ -2,6 +2,22 @@
 import type { WorkerClock } from './clock';
 import { Percentiles, type CaptureTimes } from './meters';
 
+/** A refresh of most displays; nobody tells how long one takes. */
+const REFRESH_MS = 1000 / 60;
+
+/**
+ * When a frame is on screen, as far as the browser knows. Of a MediaStream's frames older Chromium does not: it then names the
+ * time when it took them, before they wait for the display. Such a frame is taken to be on screen a refresh after the one
+ * in which the page hears of it.
+ * @param now of the callback: the beginning of that refresh
+ */
+export function displayTime(
+  now: number,
+  { presentationTime, expectedDisplayTime }: Pick<VideoFrameCallbackMetadata, 'presentationTime' | 'expectedDisplayTime'>,
+): number {
+  return expectedDisplayTime > presentationTime ? expectedDisplayTime : Math.max(now, presentationTime) + REFRESH_MS;
+}
+
 export class FrameWatch {
   /** Ages of the frames shown since the last report, milliseconds. */
   readonly latencies = new Percentiles();
@@ -14,13 +30,13 @@ export class FrameWatch {
     private readonly clock: WorkerClock,
   ) {}
 
-  /** Watches the frames of a new MediaSource, whose stamps are in `captures`; tells of the first. */
+  /** Watches the frames of a new stage, whose stamps are in `captures`; tells of the first. */
   begin(captures: CaptureTimes, onFirst: () => void): void {
     this.end();
     let isFirst = true;
-    const onFrame: VideoFrameRequestCallback = (_, { mediaTime, expectedDisplayTime }) => {
+    const onFrame: VideoFrameRequestCallback = (now, metadata) => {
       this.handle = this.video.requestVideoFrameCallback(onFrame);
-      this.measure(captures.of(mediaTime), Date.now() + expectedDisplayTime - performance.now());
+      this.measure(captures.of(metadata.mediaTime), Date.now() + displayTime(now, metadata) - performance.now());
       if (!isFirst) return;
       isFirst = false;
       onFirst();

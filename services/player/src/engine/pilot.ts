@@ -4,28 +4,12 @@
 // each append, and several times a second.
 import { LiveEdgeLaw, type LawLimits } from './live-edge';
 import { decide, stalled, type Range, type SeekReason } from './playhead';
+import type { LiveEdge } from './stage';
+import { StallMeter, type PlayCounts } from './stall-meter';
 
 export interface PilotEvents {
   stalled(): void;
   seeked(why: SeekReason): void;
-}
-
-export interface LiveEdge {
-  /** Decode time of the newest frame plus one frame, seconds. */
-  readonly time: number;
-  /** Milliseconds that a frame lasts. */
-  readonly frameMs: number;
-  /** Frames since the last keyframe: what a decoder must work through to get here. */
-  readonly depth: number;
-  /** True once the catch-up is complete, so that the edge is the live one. */
-  readonly live: boolean;
-}
-
-export interface PlayCounts {
-  /** For how long a picture was due: from the first one on, unless paused. Stalls are in it. */
-  watchedMs: number;
-  stalls: number;
-  rebufferMs: number;
 }
 
 /** Setting the rate is not free; smaller steps cannot be told apart. */
@@ -44,14 +28,12 @@ const APPEND_MS = 500;
 const CATCH_UP_SPACING_MS = 300;
 
 export class Pilot {
-  readonly counts: PlayCounts = { watchedMs: 0, stalls: 0, rebufferMs: 0 };
+  private readonly stalls: StallMeter;
   private readonly law: LiveEdgeLaw;
   private edge: LiveEdge | undefined;
   private seekAt = -Infinity;
   private time = -1;
   private movedAt = 0;
-  private inStall = false;
-  private ticked: number | undefined;
   private catchUpUntil = -Infinity;
   private started = false;
   private appendedAt: number | undefined;
@@ -62,6 +44,11 @@ export class Pilot {
     private readonly events: PilotEvents,
   ) {
     this.law = new LiveEdgeLaw(limits);
+    this.stalls = new StallMeter(() => events.stalled());
+  }
+
+  get counts(): PlayCounts {
+    return this.stalls.counts;
   }
 
   /** Milliseconds behind the edge that the law aims at, at the moment before an append. */
@@ -76,7 +63,7 @@ export class Pilot {
 
   /** How long the picture has been standing for want of media, milliseconds. */
   get stalledMs(): number {
-    return this.inStall && this.ticked !== undefined ? this.ticked - this.movedAt : 0;
+    return this.stalls.stalledMs;
   }
 
   /** The picture is there: from now on standing still is a stall. */
@@ -156,24 +143,10 @@ export class Pilot {
 
   /** Called at a steady pace: counts the time that is watched, and that the clock stands for want of media. */
   meter(now: number): void {
-    const elapsed = this.ticked === undefined ? 0 : now - this.ticked;
-    this.ticked = now;
     const { edge, video } = this;
     const isDue = this.started && edge !== undefined && !video.paused;
-    if (isDue) this.counts.watchedMs += elapsed;
     const stands = isDue && stalled(edge.time, video.currentTime, now - this.movedAt);
-    if (!stands) {
-      this.inStall = false;
-      return;
-    }
-    if (this.inStall) {
-      this.counts.rebufferMs += elapsed;
-      return;
-    }
-    this.inStall = true;
-    this.counts.stalls += 1;
-    this.counts.rebufferMs += now - this.movedAt;
-    this.events.stalled();
+    this.stalls.tick(now, isDue, stands ? this.movedAt : undefined);
   }
 
   private isUnderWay(now: number): boolean {

@@ -8,8 +8,9 @@ import { Emitter } from './emitter';
 import { PlayerError } from './errors';
 import { FrameWatch } from './frames';
 import { acquire, type Lease } from './pool';
+import { makeStage, rendererFor } from './renderer';
 import { Sitting } from './sitting';
-import { mediaSourceClass } from './sink';
+import type { Renderer } from './stage';
 import { stateOf, type PlayerState } from './state';
 import { noTotals, since, snapshot, type PlayerStats, type Totals } from './stats';
 import { newTrace } from './trace';
@@ -27,6 +28,8 @@ export interface PlayerOptions {
   readonly token?: string | undefined;
   /** True: video alone, which starts sooner, stays nearer to the live edge, and is all that autoplay allows. */
   readonly muted?: boolean;
+  /** How the picture gets on screen where there is a choice; default: mse. What it came to is in the stats. */
+  readonly renderer?: Renderer;
 }
 
 export interface PlayerEvents {
@@ -35,11 +38,11 @@ export interface PlayerEvents {
   error: PlayerError;
   /** About once a second while it plays. */
   stats: PlayerStats;
-  /** The first frame from the current MediaSource is on screen; milliseconds since play(), or since the swap. */
+  /** The first frame from the current stage is on screen; milliseconds since play(), or since the swap. */
   firstframe: number;
   stall: undefined;
   generation: number;
-  /** The video element is about to lose its picture, to a new MediaSource; draw it now to keep it. */
+  /** The video element is about to lose its picture, to a new stage; draw it now to keep it. */
   swap: undefined;
   /** Muted or not, by the user or because autoplay asked for it. */
   muted: boolean;
@@ -65,8 +68,6 @@ export class Player {
   /** What the last report of quality covered. */
   private reported = noTotals();
   private reportedFirstFrame = false;
-  /** Frames that the present sitting decoded and threw away on its way to the live edge, before its first was up. */
-  private skippedFrames = 0;
   private readonly brokenAt: number[] = [];
   private startedAt = 0;
   private firstFrameMs: number | undefined;
@@ -75,7 +76,7 @@ export class Player {
   private traceparent: string | undefined;
   private seatedAt = 0;
   private frameIsUp = false;
-  /** A frame was up since play(), from whatever MediaSource. */
+  /** A frame was up since play(), from whatever stage. */
   private hadFrame = false;
   private wasUp = false;
   private timer: ReturnType<typeof setInterval> | undefined;
@@ -84,6 +85,8 @@ export class Player {
   private isMuted: boolean;
   /** Audio was promised and did not come; not asked for again before the next generation. */
   private audioIsSilent = false;
+  /** The renderer that was wanted failed with this camera. */
+  private usesFallback = false;
   private cleanup: (() => void)[] = [];
 
   constructor(
@@ -135,8 +138,7 @@ export class Player {
   play(): void {
     if (this.sitting && this.current !== 'failed') return;
     this.stop();
-    const source = mediaSourceClass();
-    if (!source) {
+    if (!rendererFor(this.options.renderer, this.isMuted ? ['video'] : ['video', 'audio'])) {
       this.lastError = new PlayerError('no_media_source');
       this.enter('failed');
       return;
@@ -147,6 +149,7 @@ export class Player {
     this.traceparent = newTrace();
     this.reportedFirstFrame = false;
     this.hadFrame = false;
+    this.usesFallback = false;
     this.qoeAt = this.startedAt;
     const lease = acquire(this.options.broker);
     this.lease = lease;
@@ -157,7 +160,7 @@ export class Player {
       events.on('down', (error) => this.onDown(error)),
       events.on('refused', ({ topics, error }) => this.sitting?.unsubscribed(topics, error)),
       listen(document, 'visibilitychange', () => this.onVisible()),
-      listen(this.video, 'play', () => this.sitting?.pilot.catchUp(performance.now(), 1000)),
+      listen(this.video, 'play', () => this.sitting?.stage.catchUp(performance.now(), 1000)),
       listen(this.video, 'error', () => this.onBroken(this.video.error)),
     ];
     this.timer = setInterval(() => this.tick(), TICK_MS);
@@ -194,11 +197,17 @@ export class Player {
     return this.options.topicPrefix ?? 'video';
   }
 
-  /** Takes a new MediaSource, with audio if it is wanted. */
+  /** Takes a new stage, with audio if it is wanted. */
   private seat(): void {
-    const source = mediaSourceClass();
-    if (!this.lease || !source) return;
+    if (!this.lease) return;
     const known = this.sitting?.described;
+    const audio = !this.isMuted && !this.audioIsSilent && (known === undefined || known.audio !== undefined);
+    const tracks: readonly TrackName[] = audio ? ['video', 'audio'] : ['video'];
+    const renderer = rendererFor(this.usesFallback ? 'mse' : this.options.renderer, tracks);
+    if (!renderer) {
+      this.sitting?.refused(new PlayerError('no_media_source'));
+      return;
+    }
     if (this.sitting) {
       this.events.emit('swap', undefined);
       this.absorb();
@@ -207,20 +216,18 @@ export class Player {
     }
     this.seatedAt = performance.now();
     this.frameIsUp = false;
-    this.skippedFrames = 0;
-    const audio = !this.isMuted && !this.audioIsSilent && (known === undefined || known.audio !== undefined);
+    const { video } = this;
     const { target, profile, token } = this.options;
     const traceparent = (): string | undefined => (this.hadFrame ? undefined : this.traceparent);
     const wanted: Wanted = { target, profile, token, session: this.session, traceparent };
-    const tracks: readonly TrackName[] = audio ? ['video', 'audio'] : ['video'];
     const sitting = new Sitting(
       {
         connection: this.lease.connection,
         prefix: this.prefix,
         wanted,
-        video: this.video,
-        mediaSource: source,
+        video,
         tracks,
+        makeStage: (timeline, events) => makeStage(renderer, { video, tracks, timeline, events }),
         clock: this.clock,
         described: known,
       },
@@ -235,6 +242,7 @@ export class Player {
           this.seat();
         },
         broken: (error) => this.onBroken(error),
+        unfit: () => this.fallBack(),
       },
     );
     this.sitting = sitting;
@@ -259,7 +267,7 @@ export class Player {
 
   private onVisible(): void {
     if (document.visibilityState !== 'visible') return;
-    this.sitting?.pilot.catchUp(performance.now(), 1500);
+    this.sitting?.stage.catchUp(performance.now(), 1500);
     // Browsers pause silent pictures that nobody sees.
     if (this.sitting && this.video.paused) void this.video.play().catch(() => undefined);
   }
@@ -295,19 +303,28 @@ export class Player {
       this.seat();
       return;
     }
+    if (this.sitting.stage.renderer !== 'mse') {
+      this.brokenAt.length = 0;
+      this.fallBack();
+      return;
+    }
     const detail = error instanceof Error || error instanceof MediaError ? error.message : '';
     this.sitting.refused(new PlayerError('cannot_decode', detail));
   }
 
+  private fallBack(): void {
+    this.usesFallback = true;
+    this.seat();
+  }
+
   private onFirstFrame(sitting: Sitting): void {
     this.frameIsUp = true;
-    this.skippedFrames = this.video.getVideoPlaybackQuality().droppedVideoFrames;
     this.hadFrame = true;
     if (this.firstFrameMs === undefined) {
       this.firstFrameMs = performance.now() - this.startedAt;
       this.firstMediaMs = sitting.firstMediaAt && sitting.firstMediaAt - this.startedAt;
     }
-    sitting.pilot.start();
+    sitting.stage.begin();
     this.events.emit('firstframe', performance.now() - this.seatedAt);
     this.update();
   }
@@ -376,7 +393,7 @@ export class Player {
         phase,
         frameIsUp: this.frameIsUp,
         sinceSwapMs: this.hadFrame ? performance.now() - this.seatedAt : undefined,
-        stalledMs: sitting.pilot.stalledMs,
+        stalledMs: sitting.stage.stalledMs,
       }),
     );
     if (error && isNew) this.events.emit('error', error);
@@ -391,17 +408,17 @@ export class Player {
   private total(): Totals {
     const { totals, sitting } = this;
     if (!sitting) return totals;
-    const { pilot, intake } = sitting;
-    const quality = this.video.getVideoPlaybackQuality();
+    const { stage, intake } = sitting;
+    const { counts, frames } = stage;
     return {
       ...totals,
-      watchedMs: totals.watchedMs + pilot.counts.watchedMs,
-      stalls: totals.stalls + pilot.counts.stalls,
-      rebufferMs: totals.rebufferMs + pilot.counts.rebufferMs,
+      watchedMs: totals.watchedMs + counts.watchedMs,
+      stalls: totals.stalls + counts.stalls,
+      rebufferMs: totals.rebufferMs + counts.rebufferMs,
       gaps: totals.gaps + intake.counts.gaps,
       lostMessages: totals.lostMessages + intake.counts.lostMessages,
-      decodedFrames: totals.decodedFrames + quality.totalVideoFrames,
-      droppedFrames: totals.droppedFrames + Math.max(0, quality.droppedVideoFrames - this.skippedFrames),
+      decodedFrames: totals.decodedFrames + frames.decoded,
+      droppedFrames: totals.droppedFrames + frames.dropped,
     };
   }
 

@@ -45,10 +45,11 @@ export class Sink {
   private state: State = { kind: 'opening', early: [] };
 
   constructor(
-    MediaSourceClass: Source,
     private readonly video: HTMLVideoElement,
     private readonly events: SinkEvents,
   ) {
+    const MediaSourceClass = mediaSourceClass();
+    if (!MediaSourceClass) throw new Error('this browser has no MediaSource');
     const source = new MediaSourceClass();
     this.source = source;
     // A ManagedMediaSource does not open while the picture could go to another screen.
@@ -64,6 +65,8 @@ export class Sink {
         { once: true },
       );
     });
+    // Before src, which counts for nothing beside it.
+    if (video.srcObject) video.srcObject = null;
     video.src = url;
   }
 

@@ -1,31 +1,26 @@
-// One MediaSource from its making to its end, and the viewer that feeds it: viewing → intake → sink, with the supervisor
-// that decides what to ask and the pilot that moves the playhead.
+// One stage from its making to its end, and the viewer that feeds it: viewing → intake → stage, with the supervisor that
+// decides what to ask.
 //
-// Its set of tracks is fixed. It outlives connections and generations, so that the picture stays; what it does not
-// outlive (another set of tracks, a decoder that gave up) is reported, and the player seats a new one. It owns no timer:
-// tick() is called several times a second.
+// Its set of tracks is fixed, and so is how they are shown. It outlives connections and generations, so that the picture
+// stays; what it does not outlive (another set of tracks, a decoder that gave up) is reported, and the player seats a new
+// one. It owns no timer: tick() is called several times a second.
 import type { WorkerClock } from './clock';
 import type { Connection, Incoming } from './connection';
 import { PlayerError } from './errors';
 import { Freshness } from './freshness';
 import { Intake } from './intake';
-import { VIDEO_ONLY, WITH_AUDIO } from './live-edge';
 import { BitrateMeter } from './meters';
 import type { MediaFragment } from './mp4';
-import { Pilot } from './pilot';
-import { trimPoint } from './playhead';
-import { canPlay, Sink } from './sink';
 import type { Origin, Step } from './splice';
+import type { Stage, StageEvents } from './stage';
 import { Supervisor, type Ask } from './supervisor';
 import { Timeline } from './timeline';
 import { Viewing, type TrackName } from './viewing';
 import type { Described, Status, Tick, Wanted } from './wire';
 
-export interface SittingEvents {
+export interface SittingEvents extends Omit<StageEvents, 'unfit'> {
   /** Something that shows: phase, job, media. */
   changed(): void;
-  /** The playhead stands for want of media. */
-  stalled(): void;
   generation(generation: number, first: boolean): void;
   /** Autoplay with sound was refused. */
   blocked(): void;
@@ -33,8 +28,8 @@ export interface SittingEvents {
   tracksChanged(media: Described): void;
   /** Audio was promised and does not come; it holds the picture. */
   audioLost(): void;
-  /** The MediaSource is broken. */
-  broken(error: unknown): void;
+  /** Another renderer is called for: this one does not take such media. */
+  unfit(): void;
 }
 
 export interface SittingPlan {
@@ -42,8 +37,8 @@ export interface SittingPlan {
   readonly prefix: string;
   readonly wanted: Wanted;
   readonly video: HTMLVideoElement;
-  readonly mediaSource: typeof MediaSource;
   readonly tracks: readonly TrackName[];
+  readonly makeStage: (timeline: Timeline, events: StageEvents) => Stage;
   readonly clock: WorkerClock;
   /** What the stream is made of, when the sitting before this one has asked. */
   readonly described: Described | undefined;
@@ -57,16 +52,12 @@ export interface Picture {
 }
 
 const AUDIO_LOST_MS = 2000;
-const TRIM_EVERY_MS = 5000;
-/** A timer this late was held up by a busy or hidden page. */
-const BLOCKED_MS = 600;
 
 export class Sitting {
   readonly supervisor: Supervisor;
-  readonly pilot: Pilot;
   readonly timeline: Timeline;
   readonly bitrate = new BitrateMeter();
-  readonly sink: Sink;
+  readonly stage: Stage;
   readonly intake: Intake;
   described: Described | undefined;
   lastTick: Tick | undefined;
@@ -80,10 +71,8 @@ export class Sitting {
   private wasFlowing = false;
   private connectionIsNew = true;
   private lastAudio: number | undefined;
-  private trimmed = 0;
   /** Generation whose place on the timeline is known. */
   private placed: number | undefined;
-  private ticked: number | undefined;
   private closed = false;
 
   constructor(
@@ -94,10 +83,6 @@ export class Sitting {
     this.supervisor = new Supervisor(described !== undefined);
     this.intake = new Intake(tracks);
     this.timeline = new Timeline(tracks);
-    this.pilot = new Pilot(video, tracks.includes('audio') ? WITH_AUDIO : VIDEO_ONLY, {
-      stalled: () => events.stalled(),
-      seeked: () => undefined,
-    });
     this.viewing = new Viewing(connection, prefix, wanted, tracks, {
       described: (media) => this.onDescribed(media),
       refused: (error) => this.refused(error),
@@ -105,11 +90,11 @@ export class Sitting {
       tick: (tick) => this.onTick(tick),
       media: (origin, track, message) => this.onMedia(origin, track, message),
     });
-    // The browser opens the MediaSource while the question is on its way.
-    this.sink = new Sink(plan.mediaSource, video, {
-      appended: () => this.pilot.look(performance.now(), this.sink.buffered),
-      makeRoom: () => this.makeRoom(),
-      failed: (error) => this.events.broken(error),
+    // The browser opens what it plays from while the question is on its way.
+    this.stage = plan.makeStage(this.timeline, {
+      stalled: () => events.stalled(),
+      broken: (error) => events.broken(error),
+      unfit: (detail) => this.onUnfit(detail),
     });
     if (described) this.prepare(described);
     if (connection.up) this.connected();
@@ -149,15 +134,8 @@ export class Sitting {
   }
 
   tick(now: number): void {
-    if (this.ticked !== undefined && now - this.ticked > BLOCKED_MS) this.pilot.catchUp(now, 1500);
-    this.ticked = now;
     this.ask(this.supervisor.due(now));
-    this.pilot.look(now, this.sink.buffered);
-    this.pilot.meter(now);
-    if (now - this.trimmed > TRIM_EVERY_MS) {
-      this.trimmed = now;
-      this.trim();
-    }
+    this.stage.tick(now);
     const audioIsLate = this.lastAudio !== undefined && now - this.lastAudio > AUDIO_LOST_MS;
     const { phase } = this.supervisor;
     if (audioIsLate && phase.kind === 'playing' && now - phase.media < 500) {
@@ -171,7 +149,7 @@ export class Sitting {
     if (this.closed) return;
     this.closed = true;
     this.viewing.close();
-    this.sink.close();
+    this.stage.close();
   }
 
   private ask(ask: Ask | undefined): void {
@@ -203,27 +181,25 @@ export class Sitting {
       this.events.tracksChanged(media);
       if (this.closed) return;
     }
-    if (!before && !this.prepare(media)) return;
+    if (!before) this.prepare(media);
+    if (this.closed) return;
     this.ask(this.supervisor.answered(performance.now()));
     this.events.changed();
   }
 
-  /** Declares the tracks to the browser; false: it cannot play them. */
-  private prepare(media: Described): boolean {
+  /** Declares the tracks to the browser. */
+  private prepare(media: Described): void {
     this.described = media;
     const mimes = new Map<TrackName, string>([['video', media.video.mimeCodec]]);
     if (media.audio && this.tracks.includes('audio')) mimes.set('audio', media.audio.mimeCodec);
-    const unplayable = [...mimes.values()].find((mime) => !canPlay(mime));
-    if (unplayable !== undefined) {
-      this.refused(new PlayerError('cannot_decode', unplayable));
-      return false;
-    }
     const { codec, width, height } = media.video;
     this.picture = { codec, audioCodec: media.audio?.codec, width, height };
-    void this.sink.opened.then(() => {
-      if (!this.closed) this.sink.start(mimes);
-    });
-    return true;
+    this.stage.prepare(mimes);
+  }
+
+  private onUnfit(detail: string): void {
+    if (this.stage.renderer === 'mse') this.refused(new PlayerError('cannot_decode', detail));
+    else this.events.unfit();
   }
 
   private onStatus(status: Status): void {
@@ -257,7 +233,7 @@ export class Sitting {
     if (this.intake.needsInit) this.ask(this.supervisor.again(now));
     const { flowing } = this.intake;
     // Complete: what was appended is the past, and the edge is somewhere else.
-    if (flowing && !this.wasFlowing) this.pilot.catchUp(now, 500);
+    if (flowing && !this.wasFlowing) this.stage.catchUp(now, 500);
     this.wasFlowing = flowing;
   }
 
@@ -273,25 +249,23 @@ export class Sitting {
         if (!first) this.plan.clock.forget();
         this.events.generation(step.generation, first);
       }
-      this.sink.appendInit(track, step.segment);
+      this.stage.appendInit(track, step.segment);
       return;
     }
     if (track === 'video') {
       if (step.generation !== this.placed) {
         this.placed = step.generation;
         // A catch-up lies before the edge by its nature.
-        if (origin === 'live') this.sink.offset(this.timeline.join(step.segment));
+        if (origin === 'live') this.stage.offset(this.timeline.join(step.segment));
       }
       this.supervisor.media(now);
-      this.pilot.beforeAppend(now, step.follows);
       if (origin === 'live') this.checkAge(now, step.segment);
     } else {
       this.lastAudio = now;
-      const edge = this.timeline.edgeOf('audio');
-      if (edge !== undefined && step.follows) this.pilot.beforeAudio(now, edge);
     }
+    this.stage.arriving(now, track, step.follows);
     this.note(track, step.segment);
-    this.sink.append(track, step.segment.bytes);
+    this.stage.append(now, track, step.segment);
   }
 
   private note(track: TrackName, segment: MediaFragment): void {
@@ -299,7 +273,7 @@ export class Sitting {
     timeline.add(track, segment);
     const { edge, depth, frameDuration } = timeline;
     if (edge === undefined) return;
-    this.pilot.edgeAt({ time: edge, frameMs: frameDuration * 1000, depth, live: this.intake.flowing });
+    this.stage.edgeAt({ time: edge, frameMs: frameDuration * 1000, depth, live: this.intake.flowing });
   }
 
   private checkAge(now: number, segment: MediaFragment): void {
@@ -308,22 +282,5 @@ export class Sitting {
     // How long the worker had it is none of the broker's doing, and no better on another connection.
     const held = this.lastTick?.heldMs ?? 0;
     if (age !== undefined && this.freshness.observe(now, age - held)) this.plan.connection.reset();
-  }
-
-  private trim(): void {
-    const { timeline, sink } = this;
-    const { edge } = timeline;
-    const [front] = sink.buffered;
-    if (edge === undefined || !front) return;
-    const point = trimPoint(timeline.keyframeTimes, this.plan.video.currentTime, edge);
-    if (point === undefined || point <= front.start) return;
-    timeline.trimmed(point);
-    sink.trim(point);
-  }
-
-  private makeRoom(): number | undefined {
-    const [front] = this.sink.buffered;
-    const point = this.timeline.keyframeTimes.findLast((time) => time <= this.plan.video.currentTime);
-    return front && point !== undefined && point > front.start ? point : undefined;
   }
 }

@@ -1,6 +1,7 @@
 // What a player says about itself: a plain object, made on demand, safe to keep and to serialise.
 import type { Player } from './player';
 import type { Sitting } from './sitting';
+import type { Renderer } from './stage';
 import type { PlayerState } from './state';
 
 export interface Totals {
@@ -45,6 +46,8 @@ export interface PlayerStats extends Readonly<Totals> {
   readonly worker: string | undefined;
   readonly generation: number | undefined;
   readonly liveTopic: string | undefined;
+  /** How the picture gets on screen: what was wanted, or what is possible. */
+  readonly renderer: Renderer | undefined;
   /** Which tracks are asked for. */
   readonly tracks: readonly string[];
   readonly codec: string | undefined;
@@ -91,6 +94,7 @@ export function snapshot({ player, sitting, totals, latencyMs, firstFrameMs }: I
     worker: sitting?.status?.worker ?? sitting?.lastTick?.worker ?? described?.worker,
     generation: sitting?.generation,
     liveTopic: described?.liveTopic,
+    renderer: sitting?.stage.renderer,
     tracks: sitting?.tracks ?? [],
     codec: sitting?.picture.codec,
     audioCodec: sitting?.picture.audioCodec,
@@ -99,8 +103,8 @@ export function snapshot({ player, sitting, totals, latencyMs, firstFrameMs }: I
     fps: sitting?.generation === undefined || frame === undefined ? undefined : Math.round(10 / frame) / 10,
     bitrate: sitting ? Math.round(sitting.bitrate.value(performance.now())) : 0,
     latencyMs: latencyMs === undefined ? undefined : Math.round(latencyMs),
-    marginMs: sitting?.pilot.margin,
-    targetMs: sitting?.pilot.target,
+    marginMs: sitting?.stage.margin,
+    targetMs: sitting?.stage.target,
     playbackRate: video.playbackRate,
     currentTime: video.currentTime,
     firstFrameMs: firstFrameMs === undefined ? undefined : Math.round(firstFrameMs),

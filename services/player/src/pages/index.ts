@@ -33,6 +33,8 @@ function begin(): void {
   if (token) player.setAttribute('token', token);
   const source = params.get('source');
   const url = params.get('url');
+  const renderer = params.get('renderer');
+  if (renderer) player.setAttribute('renderer', renderer);
   const profile = params.get('profile');
   if (profile) player.setAttribute('profile', profile);
   if (source) choose({ source }, params.has('autoplay'));

@@ -65,6 +65,8 @@ function makeTile(name: string): Tile {
   if (profile) video.setAttribute('profile', profile);
   const token = params.get('token');
   if (token) video.setAttribute('token', token);
+  const renderer = params.get('renderer');
+  if (renderer) video.setAttribute('renderer', renderer);
   // The tally speaks for all of them.
   video.setAttribute('aria-live', 'off');
   video.toggleAttribute('muted', true);
