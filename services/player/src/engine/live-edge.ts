@@ -15,8 +15,12 @@ export interface LawLimits {
   readonly dry: number;
 }
 
-/** Video alone: a frame is shown from the moment it is there. */
-export const VIDEO_ONLY: LawLimits = { floor: 20, start: 20, dry: 3 };
+/**
+ * Video alone. A browser asks for the frame of a display refresh two refreshes ahead, 33 ms at 60 Hz. When the next one is
+ * not there by then Chromium holds the clock, for as long as a frame or two, and throws away what comes meanwhile: nearer
+ * than this, the picture is not sooner on screen, but later and in jolts.
+ */
+export const VIDEO_ONLY: LawLimits = { floor: 40, start: 40, dry: 30 };
 /**
  * With audio the browser takes more than 100 ms ahead for its own buffer, and stalls when it cannot. In Chromium each such
  * stall doubles what it wants to have before it goes on, so it is worth some distance.
@@ -32,7 +36,7 @@ export interface Verdict {
 
 const SPACING_MS = 50;
 const WINDOW_MS = 1000;
-const DEAD_BAND_MS = 10;
+const DEAD_BAND_MS = 5;
 const RAISE_MS = 10;
 const RAISE_SPACING_MS = 500;
 const CEILING_MS = 600;
@@ -71,10 +75,11 @@ export class LiveEdgeLaw {
     this.calmSince ??= now;
 
     this.dips = this.dips.filter(({ at }) => now - at < WINDOW_MS);
-    const lowest = Math.min(...this.samples.map((sample) => sample.margin), ...this.dips.map((dip) => dip.margin));
-    if (lowest < this.limits.dry) {
+    const low = [...this.samples, ...this.dips].filter(({ margin }) => margin < this.limits.dry);
+    if (low.length > 0) {
       this.calmSince = now;
-      if (now - this.raised >= RAISE_SPACING_MS) {
+      // What came before a raise had time to work is the reason for that one, not for the next.
+      if (low.some(({ at }) => at - this.raised >= RAISE_SPACING_MS)) {
         this.raised = now;
         this.wanted = Math.min(CEILING_MS, this.wanted + RAISE_MS);
       }
