@@ -17,7 +17,7 @@ export async function handOver(browser: Browser, tell: Tell): Promise<Findings> 
   const world = await startWorld({
     cameras: [TINY],
     sources: manySources(TINY, STREAMS),
-    transcoders: [['--slots', '30'], ['--slots', '30'], ['--slots', '30']],
+    transcoders: [['--max-streams', '30'], ['--max-streams', '30'], ['--max-streams', '30']],
   });
   try {
     const sources = Array.from({ length: STREAMS }, (_, index) => `s${index}`);

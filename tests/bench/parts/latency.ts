@@ -15,7 +15,7 @@ const SECONDS = 15;
 /** Yardsticks need not be as sure as claims. */
 const YARDSTICK_SECONDS = 20;
 /** After the first frame, the player still finds its distance from the live edge. */
-const SETTLE_SECONDS = 8;
+const SETTLE_SECONDS = 12;
 /** A pause between two frames that a viewer sees as one. */
 const FREEZE_MS = 250;
 const FPS = 30;

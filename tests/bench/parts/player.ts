@@ -18,7 +18,7 @@ interface Tile {
 
 export async function player(browser: Browser, tell: Tell): Promise<Findings> {
   const most = Math.max(...TILES);
-  const world = await startWorld({ cameras: [TINY], sources: manySources(TINY, most), transcoders: [['--slots', String(most)]] });
+  const world = await startWorld({ cameras: [TINY], sources: manySources(TINY, most), transcoders: [['--max-streams', String(most)]] });
   try {
     for (const tiles of TILES) {
       const page = await openPage(browser, false);

@@ -158,7 +158,7 @@ async function run<T>(reader: string, streams: number, environment: Record<strin
   const world = await startWorld({
     cameras: [SMALL],
     sources: manySources(SMALL, streams),
-    transcoders: [['--slots', String(streams), '--linger', '1s', '--reader', reader]],
+    transcoders: [['--max-streams', String(streams), '--linger', '1s', '--reader', reader]],
     transcoder_environment: environment,
   });
   try {

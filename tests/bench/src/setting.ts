@@ -20,7 +20,7 @@ export const TINY: Camera = { name: 'tiny', kind: 'silent', size: '320x180', fps
 
 /** A file of sources `s0`, `s1`, … that all lead to one camera: a stream and a connection to it each, but one encoder. */
 export function manySources({ name }: Camera, count: number): string {
-  const entries = Array.from({ length: count }, (_, index) => `  - {name: s${index}, url: '{${name}}', allowPrivate: true}`);
+  const entries = Array.from({ length: count }, (_, index) => `  - {name: s${index}, url: '{${name}}'}`);
   return `sources:\n${entries.join('\n')}\n`;
 }
 
