@@ -22,60 +22,60 @@ const SLACK: f64 = 1.25;
 const FULL_ASKED: usize = 3;
 
 /// Address of a worker; what tells members of the pool apart.
-pub(crate) type MemberId = Arc<str>;
+pub type MemberId = Arc<str>;
 
 /// A ready worker as last heard of.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Worker {
+pub struct Worker {
     /// Unique name.
-    pub(crate) name: String,
+    pub name: String,
     /// How many streams it runs at most.
-    pub(crate) slots_total: u32,
+    pub slots_total: u32,
     /// How many it runs.
-    pub(crate) slots_used: u32,
+    pub slots_used: u32,
     /// It admits nothing new.
-    pub(crate) draining: bool,
+    pub draining: bool,
     /// CPU time per wall time over the last seconds, its ffmpegs included.
-    pub(crate) cpu_cores: f64,
+    pub cpu_cores: f64,
     /// What it runs.
-    pub(crate) jobs: HashMap<StreamKey, Arc<Job>>,
+    pub jobs: HashMap<StreamKey, Arc<Job>>,
     /// Streams that it ran until their source failed, of late, and when that was heard.
-    pub(crate) failed: HashMap<StreamKey, (Failure, SystemTime)>,
+    pub failed: HashMap<StreamKey, (Failure, SystemTime)>,
 }
 
 /// A stream on a worker, as last heard of.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Job {
+pub struct Job {
     /// Who watches.
-    pub(crate) viewers: Vec<Viewer>,
+    pub viewers: Vec<Viewer>,
     /// The URL that was asked for, if it matched a pattern; else empty.
-    pub(crate) pattern_url: String,
+    pub pattern_url: String,
     /// How its source has to be treated, in the workers' words; only handed on.
-    pub(crate) treatment: String,
+    pub treatment: String,
     /// Where its numbering stood, and when that was heard.
-    pub(crate) stood: Option<(Continuation, Instant)>,
+    pub stood: Option<(Continuation, Instant)>,
     /// How it does.
-    pub(crate) health: Health,
+    pub health: Health,
 }
 
 impl Worker {
     /// Whether the viewer on this reply topic watches here.
-    pub(crate) fn serves(&self, reply_topic: &str) -> bool {
+    pub fn serves(&self, reply_topic: &str) -> bool {
         self.jobs.values().any(|job| job.viewers.iter().any(|viewer| viewer.reply_topic == reply_topic))
     }
 }
 
 /// Whom to ask, in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Candidates, best first.
-    pub(crate) order: Vec<MemberId>,
+    pub order: Vec<MemberId>,
     /// How many of the first candidates run the stream already; theirs is the last word.
-    pub(crate) running: usize,
+    pub running: usize,
 }
 
 /// Orders `workers` for `key`. `recent` are placements that the workers' own reports may not show yet.
-pub(crate) fn plan(key: &StreamKey, workers: &[(MemberId, Arc<Worker>)], recent: &[(StreamKey, MemberId)]) -> Plan {
+pub fn plan(key: &StreamKey, workers: &[(MemberId, Arc<Worker>)], recent: &[(StreamKey, MemberId)]) -> Plan {
     let reported = |worker: &Worker| worker.jobs.contains_key(key);
     let placed = |id: &MemberId| recent.iter().any(|(recent, member)| recent == key && member == id);
     let scored: Vec<_> = {

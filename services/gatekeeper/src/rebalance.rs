@@ -8,7 +8,7 @@
 //!
 //! What is to be done is found anew from the view each time ([`plan`]); nothing is kept that a new leader would miss.
 
-mod plan;
+pub mod plan;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +32,7 @@ use crate::stream::StreamKey;
 use crate::worker::{Client, Failure, Start, Stop};
 
 /// Moves under way at once: a lost worker's streams are back soon, and nobody's processors choke on their starts.
-const CONCURRENT: usize = 16;
+pub const CONCURRENT: usize = 16;
 /// Looks again although nothing changed: a stream that could not be moved may be now.
 const LOOK: Duration = Duration::from_millis(500);
 const RETRY_MIN: Duration = Duration::from_millis(500);

@@ -7,7 +7,7 @@ use crate::stream::StreamKey;
 
 /// Why a stream has to be moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cause {
+pub enum Cause {
     /// Its worker is gone: nothing is seen until it runs elsewhere.
     Lost,
     /// Its worker is on its way out.
@@ -16,7 +16,7 @@ pub(super) enum Cause {
 
 impl Cause {
     /// As metrics and logs spell it.
-    pub(super) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Lost => "lost",
             Self::Draining => "draining",
@@ -26,20 +26,20 @@ impl Cause {
 
 /// A stream that has to be moved.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Task {
+pub struct Task {
     /// Which.
-    pub(super) key: StreamKey,
+    pub key: StreamKey,
     /// Why.
-    pub(super) cause: Cause,
+    pub cause: Cause,
     /// Where it ran, or runs.
-    pub(super) from: MemberId,
+    pub from: MemberId,
     /// The stream, with the viewers that have to be served elsewhere: perhaps none.
-    pub(super) job: Arc<Job>,
+    pub job: Arc<Job>,
 }
 
 /// What has to be moved, the most urgent first: who sees nothing before who still sees something, and of those the
 /// stream that most watch.
-pub(super) fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, StreamKey, Arc<Job>)]) -> Vec<Task> {
+pub fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, StreamKey, Arc<Job>)]) -> Vec<Task> {
     let lost = lost.iter().map(|(from, key, job)| Task {
         key: key.clone(),
         cause: Cause::Lost,
