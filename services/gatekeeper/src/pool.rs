@@ -8,6 +8,7 @@ mod cost;
 mod discovery;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,7 +23,7 @@ use tonic::transport::ClientTlsConfig;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::metrics::Metrics;
-use crate::placement::{Job, MemberId, Worker};
+use crate::placement::{Job, MemberId, View, Worker};
 use crate::stream::StreamKey;
 use crate::worker::{AddressError, Client, Update};
 
@@ -47,6 +48,10 @@ struct Shared {
     members: Mutex<BTreeMap<MemberId, Member>>,
     lost: Mutex<BTreeMap<MemberId, Lost>>,
     changes: watch::Sender<()>,
+    /// Goes up after each change of what a worker said or of who belongs here.
+    version: AtomicU64,
+    /// The view as it was when somebody asked last, and at which version.
+    view: Mutex<(u64, View)>,
 }
 
 /// What a worker ran when it was last heard of.
@@ -82,8 +87,8 @@ struct Member {
 impl Pool {
     /// An empty pool, whose tasks end with `token`.
     pub(crate) fn new(tls: Option<ClientTlsConfig>, metrics: Metrics, token: CancellationToken) -> Self {
-        let (members, lost, changes) = Default::default();
-        Self(Arc::new(Shared { tls, metrics, token, tasks: TaskTracker::new(), members, lost, changes }))
+        let (members, lost, changes, version, view) = Default::default();
+        Self(Arc::new(Shared { tls, metrics, token, tasks: TaskTracker::new(), members, lost, changes, version, view }))
     }
 
     /// Makes these addresses the pool: watches the new ones, forgets those that are gone.
@@ -128,10 +133,17 @@ impl Pool {
         Ok(())
     }
 
-    /// The ready workers as last heard of.
-    pub(crate) fn view(&self) -> Vec<(MemberId, Arc<Worker>)> {
-        let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.iter().filter_map(|(id, member)| Some((id.clone(), member.view.borrow().clone()?))).collect()
+    /// The ready workers as last heard of. As long as nothing changes it is the same one.
+    pub(crate) fn view(&self) -> View {
+        let mut view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
+        // First, so that a change meanwhile has it made anew the next time.
+        let version = self.0.version.load(Ordering::Acquire);
+        if view.0 != version {
+            let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
+            let ready = |(id, member): (&MemberId, &Member)| Some((id.clone(), member.view.borrow().clone()?));
+            *view = (version, members.iter().filter_map(ready).collect());
+        }
+        view.1.clone()
     }
 
     /// All members, whether they report or not.
@@ -206,6 +218,12 @@ impl Pool {
         }
         drop(members);
         self.0.metrics.workers(ready, draining, lost);
+        self.changed();
+    }
+
+    /// A worker reported, or whatever [`Self::count`] counts changed.
+    fn changed(&self) {
+        self.0.version.fetch_add(1, Ordering::Release);
         self.0.changes.send_replace(());
     }
 }
@@ -280,13 +298,15 @@ impl Watching {
                 self.pool.settle(&self.id, key);
             }
         }
+        let known = before.is_some();
         let draining = before.is_some_and(|before| before.draining);
         if worker.draining != draining {
             info!(name = worker.name, draining = worker.draining, "worker changed");
         }
+        let same = known && worker.draining == draining;
         self.view.send_replace(Some(Arc::new(worker)));
         self.heard.send_replace(true);
-        self.pool.count();
+        if same { self.pool.changed() } else { self.pool.count() }
     }
 }
 

@@ -35,6 +35,8 @@ use crate::worker::{Client, Failure, Start, Stop};
 pub const CONCURRENT: usize = 16;
 /// Looks again although nothing changed: a stream that could not be moved may be now.
 const LOOK: Duration = Duration::from_millis(500);
+/// After a look, changes are left alone for so long: thousands of workers report thousands of times a second.
+const PAUSE: Duration = Duration::from_millis(20);
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// A camera that serves one at a time takes this many tries until it has noticed that the last one left.
@@ -51,17 +53,25 @@ pub(crate) async fn run(desk: Arc<Desk>, mut leads: watch::Receiver<bool>, token
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut under_way = UnderWay::default();
+    let mut looked = tokio::time::Instant::now();
     loop {
+        let changed = async {
+            tokio::time::sleep_until(looked + PAUSE).await;
+            changes.changed().await
+        };
         tokio::select! {
             () = token.cancelled() => break,
             _ = look.tick() => {}
-            Ok(()) = changes.changed() => {}
+            Ok(()) = changed => {}
             Ok(()) = leads.changed() => {}
             Some(done) = under_way.tasks.join_next() => under_way.done(done),
         }
+        // Whoever leads: so no request has to catch up with what a whole pool reported since the last one.
+        mover.desk.books().seeing(&mover.desk.parts.pool);
         if *leads.borrow_and_update() {
             under_way.start(&mover);
         }
+        looked = tokio::time::Instant::now();
     }
     while let Some(done) = under_way.tasks.join_next().await {
         under_way.done(done);
@@ -213,25 +223,24 @@ impl Mover {
         let (desk, key) = (&self.desk, transfer.source.key());
         let live_topic = desk.parts.topics.live(key);
         let start = Start { source: transfer.source, login: transfer.login, live_topic: &live_topic };
-        let mut workers = desk.parts.pool.view();
-        workers.retain(|(member, worker)| !worker.draining && Some(member) != from);
-        for to in desk.plan(key, &workers).order {
+        let candidates = desk.books().seeing(&desk.parts.pool).successors(key, from);
+        for to in candidates {
             let Some(client) = desk.parts.pool.client(&to) else { continue };
-            desk.recent().placed(key.clone(), to.clone(), Instant::now());
+            desk.books().fleet.place(key, &to, Instant::now());
             let job = transfer.job;
             let failure = match client.adopt(&start, job).await {
                 Ok(()) => {
                     let now = Instant::now();
-                    let mut recent = desk.recent();
-                    recent.placed(key.clone(), to.clone(), now);
+                    let mut books = desk.books();
+                    books.fleet.place(key, &to, now);
                     for viewer in &job.viewers {
-                        recent.viewer(&viewer.reply_topic, to.clone(), now);
+                        books.watches(&viewer.reply_topic, to.clone(), now);
                     }
                     return Ok(to);
                 }
                 Err(failure) => failure,
             };
-            desk.recent().refused(key, &to);
+            desk.books().fleet.refused(key, &to);
             debug!(worker = %to, ?failure, "not taken over");
             if let Failure::Final(refusal) = failure {
                 return Err(refusal);

@@ -1,5 +1,6 @@
 //! What has to be moved, as the view stands. Pure.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::placement::{Job, MemberId, Worker};
@@ -40,11 +41,12 @@ pub struct Task {
 /// What has to be moved, the most urgent first: who sees nothing before who still sees something, and of those the
 /// stream that most watch.
 pub fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, StreamKey, Arc<Job>)]) -> Vec<Task> {
+    let served = served(ready, lost);
     let lost = lost.iter().map(|(from, key, job)| Task {
         key: key.clone(),
         cause: Cause::Lost,
         from: from.clone(),
-        job: unserved(job, ready),
+        job: unserved(job, &served),
     });
     let draining = ready.iter().filter(|(_, worker)| worker.draining).flat_map(|(from, worker)| {
         let watched = worker.jobs.iter().filter(|(_, job)| !job.viewers.is_empty());
@@ -63,14 +65,25 @@ pub fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, StreamKey, Arc
     tasks
 }
 
-/// Without the viewers that asked again, of whom some worker knows by now.
-fn unserved(job: &Arc<Job>, ready: &[(MemberId, Arc<Worker>)]) -> Arc<Job> {
-    let is_served = |topic: &str| ready.iter().any(|(_, worker)| worker.serves(topic));
-    if !job.viewers.iter().any(|viewer| is_served(&viewer.reply_topic)) {
+/// Reply topics of those viewers of lost streams who asked again: some worker knows of them by now. The pool is looked
+/// through once, whatever was lost.
+fn served<'a>(ready: &[(MemberId, Arc<Worker>)], lost: &'a [(MemberId, StreamKey, Arc<Job>)]) -> HashSet<&'a str> {
+    let topics = lost.iter().flat_map(|(_, _, job)| job.viewers.iter().map(|viewer| viewer.reply_topic.as_str()));
+    let waiting: HashSet<&str> = topics.collect();
+    if waiting.is_empty() {
+        return waiting;
+    }
+    let viewers = ready.iter().flat_map(|(_, worker)| worker.jobs.values()).flat_map(|job| &job.viewers);
+    viewers.filter_map(|viewer| waiting.get(viewer.reply_topic.as_str()).copied()).collect()
+}
+
+/// Without the viewers that are served.
+fn unserved(job: &Arc<Job>, served: &HashSet<&str>) -> Arc<Job> {
+    if !job.viewers.iter().any(|viewer| served.contains(viewer.reply_topic.as_str())) {
         return job.clone();
     }
     let mut job = Job::clone(job);
-    job.viewers.retain(|viewer| !is_served(&viewer.reply_topic));
+    job.viewers.retain(|viewer| !served.contains(viewer.reply_topic.as_str()));
     Arc::new(job)
 }
 
