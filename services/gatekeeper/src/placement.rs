@@ -27,6 +27,9 @@ pub type MemberId = Arc<str>;
 /// The ready workers as last heard of, by address.
 pub type View = Arc<[(MemberId, Arc<Worker>)]>;
 
+/// Streams of a worker. A report changes little of them, and what it does not change is shared with what was known before.
+pub type Jobs = HashMap<Arc<StreamKey>, Arc<Job>>;
+
 /// A ready worker as last heard of.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Worker {
@@ -41,7 +44,7 @@ pub struct Worker {
     /// CPU time per wall time over the last seconds, its ffmpegs included.
     pub cpu_cores: f64,
     /// What it runs.
-    pub jobs: HashMap<StreamKey, Arc<Job>>,
+    pub jobs: Jobs,
     /// Streams that it ran until their source failed, of late, and when that was heard.
     pub failed: HashMap<StreamKey, (Failure, SystemTime)>,
 }
@@ -50,7 +53,7 @@ pub struct Worker {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Job {
     /// Who watches.
-    pub viewers: Vec<Viewer>,
+    pub viewers: Arc<[Viewer]>,
     /// The URL that was asked for, if it matched a pattern; else empty.
     pub pattern_url: String,
     /// How its source has to be treated, in the workers' words; only handed on.
@@ -59,6 +62,18 @@ pub struct Job {
     pub stood: Option<(Continuation, Instant)>,
     /// How it does.
     pub health: Health,
+}
+
+impl Job {
+    /// Shares with `known`, an earlier report of the same stream, what is as it was.
+    pub(crate) fn share(&mut self, known: &Self) {
+        if self.viewers == known.viewers {
+            self.viewers = known.viewers.clone();
+        }
+        if self.health.media == known.health.media {
+            self.health.media.clone_from(&known.health.media);
+        }
+    }
 }
 
 impl Worker {

@@ -7,7 +7,7 @@
 mod cost;
 mod discovery;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,7 +23,7 @@ use tonic::transport::ClientTlsConfig;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::metrics::Metrics;
-use crate::placement::{Job, MemberId, View, Worker};
+use crate::placement::{Job, Jobs, MemberId, View, Worker};
 use crate::stream::StreamKey;
 use crate::worker::{AddressError, Client, Update};
 
@@ -57,7 +57,7 @@ struct Shared {
 /// What a worker ran when it was last heard of.
 #[derive(Debug)]
 struct Lost {
-    jobs: HashMap<StreamKey, Arc<Job>>,
+    jobs: Jobs,
     since: Instant,
 }
 
@@ -175,7 +175,7 @@ impl Pool {
     }
 
     /// Streams of workers that were lost, with who watched them.
-    pub(crate) fn lost(&self) -> Vec<(MemberId, StreamKey, Arc<Job>)> {
+    pub(crate) fn lost(&self) -> Vec<(MemberId, Arc<StreamKey>, Arc<Job>)> {
         let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
         lost.retain(|_, worker| worker.since.elapsed() < MEMORY && !worker.jobs.is_empty());
         let jobs = lost.iter().flat_map(|(id, worker)| worker.jobs.iter().map(move |(key, job)| (id, key, job)));
@@ -183,9 +183,9 @@ impl Pool {
     }
 
     /// Nobody serves these viewers of a stream that `id` ran.
-    pub(crate) fn lose(&self, id: &MemberId, jobs: &HashMap<StreamKey, Arc<Job>>) {
+    pub(crate) fn lose(&self, id: &MemberId, jobs: &Jobs) {
         let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = lost.entry(id.clone()).or_insert_with(|| Lost { jobs: HashMap::new(), since: Instant::now() });
+        let entry = lost.entry(id.clone()).or_insert_with(|| Lost { jobs: Jobs::new(), since: Instant::now() });
         entry.since = Instant::now();
         let watched = jobs.iter().filter(|(_, job)| !job.viewers.is_empty());
         entry.jobs.extend(watched.map(|(key, job)| (key.clone(), job.clone())));
@@ -312,7 +312,7 @@ impl Watching {
 
 fn merge(worker: &mut Worker, update: Update) {
     if update.snapshot {
-        worker.jobs = HashMap::new();
+        worker.jobs = Jobs::new();
     }
     if let Some(load) = update.load {
         worker.name = load.name;
@@ -321,8 +321,13 @@ fn merge(worker: &mut Worker, update: Update) {
         worker.draining = load.draining;
         worker.cpu_cores = load.cpu_cores;
     }
-    for (key, job) in update.jobs {
-        worker.jobs.insert(key, Arc::new(job));
+    for (key, mut job) in update.jobs {
+        if let Some(known) = worker.jobs.get_mut(&key) {
+            job.share(known);
+            *known = Arc::new(job);
+        } else {
+            worker.jobs.insert(Arc::new(key), Arc::new(job));
+        }
     }
     for key in &update.ended {
         worker.jobs.remove(key);
@@ -352,9 +357,9 @@ mod tests {
         merge(&mut worker, Update { jobs: jobs(&["b"]), load: load(2), ..Update::default() });
         assert_eq!((worker.jobs.len(), worker.slots_used), (2, 2));
         merge(&mut worker, Update { ended: vec![key("a")], ..Update::default() });
-        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&key("b")]);
+        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&Arc::new(key("b"))]);
         assert_eq!(worker.slots_used, 2, "unset means unchanged");
         merge(&mut worker, Update { snapshot: true, jobs: jobs(&["c"]), ..Update::default() });
-        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&key("c")]);
+        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&Arc::new(key("c"))]);
     }
 }

@@ -24,7 +24,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use self::plan::{Cause, Task, plan};
 use crate::handler::Desk;
 use crate::metrics::Move;
-use crate::placement::{Job, MemberId};
+use crate::placement::{Job, Jobs, MemberId};
 use crate::policy::AllowedSource;
 use crate::refusal::{Code, Refusal};
 use crate::sources::Login;
@@ -80,10 +80,10 @@ pub(crate) async fn run(desk: Arc<Desk>, mut leads: watch::Receiver<bool>, token
 
 #[derive(Default)]
 struct UnderWay {
-    tasks: JoinSet<(StreamKey, bool)>,
-    streams: HashSet<StreamKey>,
+    tasks: JoinSet<(Arc<StreamKey>, bool)>,
+    streams: HashSet<Arc<StreamKey>>,
     /// Streams that could not be moved, or whose old worker has yet to let go, and when to look at them again.
-    later: HashMap<StreamKey, (Backoff, Instant)>,
+    later: HashMap<Arc<StreamKey>, (Backoff, Instant)>,
 }
 
 impl UnderWay {
@@ -113,7 +113,7 @@ impl UnderWay {
         }
     }
 
-    fn done(&mut self, done: Result<(StreamKey, bool), tokio::task::JoinError>) {
+    fn done(&mut self, done: Result<(Arc<StreamKey>, bool), tokio::task::JoinError>) {
         let (key, moved) = match done {
             Ok(done) => done,
             Err(failure) => {
@@ -182,7 +182,7 @@ impl Mover {
             Cause::Draining if self.is_single(&task.key) => self.break_before_make(task, &transfer).await,
             Cause::Draining => match self.place(&transfer, Some(&task.from)).await {
                 Ok(to) => {
-                    self.let_go(&task.from, Stop::Moved(task.key.clone())).await;
+                    self.let_go(&task.from, Stop::Moved(StreamKey::clone(&task.key))).await;
                     info!(%to, viewers = task.job.viewers.len(), "moved");
                     Move::Done
                 }
@@ -199,8 +199,8 @@ impl Mover {
     /// The old worker lets go before the new one begins. From then on the stream is like a lost worker's.
     async fn break_before_make(&self, task: &Task, transfer: &Transfer<'_>) -> Move {
         let pool = &self.desk.parts.pool;
-        self.let_go(&task.from, Stop::Moved(task.key.clone())).await;
-        pool.lose(&task.from, &HashMap::from([(task.key.clone(), task.job.clone())]));
+        self.let_go(&task.from, Stop::Moved(StreamKey::clone(&task.key))).await;
+        pool.lose(&task.from, &Jobs::from([(task.key.clone(), task.job.clone())]));
         let mut pause = Backoff::new(RETAKE_MIN, RETAKE_MAX);
         for _ in 0..RETAKES {
             match self.place(transfer, Some(&task.from)).await {
@@ -233,7 +233,7 @@ impl Mover {
                     let now = Instant::now();
                     let mut books = desk.books();
                     books.fleet.place(key, &to, now);
-                    for viewer in &job.viewers {
+                    for viewer in job.viewers.iter() {
                         books.watches(&viewer.reply_topic, to.clone(), now);
                     }
                     return Ok(to);

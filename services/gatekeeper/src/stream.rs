@@ -3,6 +3,7 @@
 //! Everything else imports from here; nothing here imports from anything else.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Name of the profile that always exists: as the camera sends it.
@@ -121,7 +122,7 @@ pub struct Health {
     /// Runs of ffmpeg after the first.
     pub restarts: u32,
     /// Its tracks, once known.
-    pub media: Option<Media>,
+    pub media: Option<Arc<Media>>,
     /// Frames per second of the source as measured, once known.
     pub frame_rate: Option<f64>,
     /// Why the last attempt failed, unless it did not.

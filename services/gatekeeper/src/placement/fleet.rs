@@ -182,10 +182,10 @@ impl Fleet {
     fn report(&mut self, place: usize, worker: &Arc<Worker>) {
         let id = self.ids[place].clone();
         let before = self.rows[place].worker.clone();
-        for key in before.jobs.keys().filter(|key| !worker.jobs.contains_key(key)) {
+        for key in before.jobs.keys().filter(|key| !worker.jobs.contains_key(*key)) {
             self.ended(key, &id);
         }
-        for key in worker.jobs.keys().filter(|key| !before.jobs.contains_key(key)) {
+        for key in worker.jobs.keys().filter(|key| !before.jobs.contains_key(*key)) {
             self.running.entry(hash(key)).or_default().push(id.clone());
         }
         let row = Row::new(worker.clone(), self.unseen(&id, worker));

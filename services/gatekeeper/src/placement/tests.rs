@@ -54,7 +54,7 @@ fn worker(name: &str, used: u32, total: u32) -> (MemberId, Arc<Worker>) {
 }
 
 fn running(name: &str, streams: &[&str], draining: bool) -> (MemberId, Arc<Worker>) {
-    let jobs: HashMap<_, _> = streams.iter().map(|source| (key(source), Arc::default())).collect();
+    let jobs: HashMap<_, _> = streams.iter().map(|source| (Arc::new(key(source)), Arc::default())).collect();
     let slots_used = jobs.len() as u32;
     (
         id(name),
@@ -218,7 +218,7 @@ proptest! {
         for event in events {
             match event {
                 Event::Report { worker, streams, total, draining } => {
-                    let jobs: HashMap<_, _> = streams.into_iter().map(|n| (stream(n), Arc::default())).collect();
+                    let jobs: HashMap<_, _> = streams.into_iter().map(|n| (Arc::new(stream(n)), Arc::default())).collect();
                     let (name, slots_used) = (name(worker), jobs.len() as u32);
                     let said = Worker { name: name.clone(), slots_total: total, slots_used, draining, jobs, ..Worker::default() };
                     workers.insert(worker, (id(&name), Arc::new(said)));

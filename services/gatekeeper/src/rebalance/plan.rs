@@ -29,7 +29,7 @@ impl Cause {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// Which.
-    pub key: StreamKey,
+    pub key: Arc<StreamKey>,
     /// Why.
     pub cause: Cause,
     /// Where it ran, or runs.
@@ -40,7 +40,7 @@ pub struct Task {
 
 /// What has to be moved, the most urgent first: who sees nothing before who still sees something, and of those the
 /// stream that most watch.
-pub fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, StreamKey, Arc<Job>)]) -> Vec<Task> {
+pub fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)]) -> Vec<Task> {
     let served = served(ready, lost);
     let lost = lost.iter().map(|(from, key, job)| Task {
         key: key.clone(),
@@ -67,13 +67,13 @@ pub fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, StreamKey, Arc
 
 /// Reply topics of those viewers of lost streams who asked again: some worker knows of them by now. The pool is looked
 /// through once, whatever was lost.
-fn served<'a>(ready: &[(MemberId, Arc<Worker>)], lost: &'a [(MemberId, StreamKey, Arc<Job>)]) -> HashSet<&'a str> {
+fn served<'a>(ready: &[(MemberId, Arc<Worker>)], lost: &'a [(MemberId, Arc<StreamKey>, Arc<Job>)]) -> HashSet<&'a str> {
     let topics = lost.iter().flat_map(|(_, _, job)| job.viewers.iter().map(|viewer| viewer.reply_topic.as_str()));
     let waiting: HashSet<&str> = topics.collect();
     if waiting.is_empty() {
         return waiting;
     }
-    let viewers = ready.iter().flat_map(|(_, worker)| worker.jobs.values()).flat_map(|job| &job.viewers);
+    let viewers = ready.iter().flat_map(|(_, worker)| worker.jobs.values()).flat_map(|job| job.viewers.iter());
     viewers.filter_map(|viewer| waiting.get(viewer.reply_topic.as_str()).copied()).collect()
 }
 
@@ -83,7 +83,7 @@ fn unserved(job: &Arc<Job>, served: &HashSet<&str>) -> Arc<Job> {
         return job.clone();
     }
     let mut job = Job::clone(job);
-    job.viewers.retain(|viewer| !served.contains(viewer.reply_topic.as_str()));
+    job.viewers = job.viewers.iter().filter(|viewer| !served.contains(viewer.reply_topic.as_str())).cloned().collect();
     Arc::new(job)
 }
 
@@ -92,8 +92,8 @@ mod tests {
     use super::*;
     use crate::stream::{Delivery, Dialect, Viewer};
 
-    fn key(source: &str) -> StreamKey {
-        StreamKey { source: source.to_owned(), profile: "source".to_owned() }
+    fn key(source: &str) -> Arc<StreamKey> {
+        Arc::new(StreamKey { source: source.to_owned(), profile: "source".to_owned() })
     }
 
     fn job(viewers: &[&str]) -> Arc<Job> {
