@@ -9,6 +9,7 @@
 //! [`Plan`] is the order. Pure: reports, placements that they cannot show yet, and time come in as arguments.
 
 mod fleet;
+mod index;
 mod order;
 #[cfg(test)]
 mod tests;

@@ -49,7 +49,7 @@ const REMEMBERED: usize = 4096;
 /// Rebalances while `leads` says so, until `token` is cancelled and what is under way is done.
 pub(crate) async fn run(desk: Arc<Desk>, mut leads: watch::Receiver<bool>, token: CancellationToken) {
     let mover = Arc::new(Mover { desk, single: Mutex::default() });
-    let mut changes = mover.desk.parts.pool.changes();
+    let mut news = mover.desk.parts.pool.changes();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut under_way = UnderWay::default();
@@ -57,7 +57,7 @@ pub(crate) async fn run(desk: Arc<Desk>, mut leads: watch::Receiver<bool>, token
     loop {
         let changed = async {
             tokio::time::sleep_until(looked + PAUSE).await;
-            changes.changed().await
+            news.changed().await
         };
         tokio::select! {
             () = token.cancelled() => break,
@@ -89,7 +89,8 @@ struct UnderWay {
 impl UnderWay {
     fn start(&mut self, mover: &Arc<Mover>) {
         let pool = &mover.desk.parts.pool;
-        let tasks = plan(&pool.view(), &pool.lost());
+        let lost = pool.lost();
+        let tasks = plan(&mover.desk.books().fleet, &lost);
         let now = Instant::now();
         self.later.retain(|key, (_, at)| *at > now || tasks.iter().any(|task| task.key == *key));
         for task in tasks {

@@ -83,15 +83,19 @@ impl Desk {
     /// Removes the viewer on `reply_topic` wherever it may be.
     pub(super) async fn stop(&self, reply_topic: &str) {
         let recent = self.books().watched(reply_topic, Instant::now());
-        let has = |worker: &Worker| worker.serves(reply_topic);
-        self.stop_where(Stop::Viewer(reply_topic.to_owned()), has, recent).await;
+        let mut members: BTreeSet<MemberId> = recent.into_iter().collect();
+        members.extend(self.books().seeing(&self.parts.pool).serving(reply_topic).cloned());
+        self.stop_at(Stop::Viewer(reply_topic.to_owned()), members).await;
     }
 
     /// Removes the viewers of `source` that speak `client/*`.
     pub(super) async fn stop_source(&self, source: &str) {
         let placed = self.books().fleet.placed(source, Instant::now());
+        let mut members: BTreeSet<MemberId> = placed.into_iter().collect();
         let runs = |worker: &Worker| worker.jobs.keys().any(|key| key.source == source);
-        self.stop_where(Stop::ClientDialect(source.to_owned()), runs, placed).await;
+        let view = self.parts.pool.view();
+        members.extend(view.iter().filter(|(_, worker)| runs(worker)).map(|(member, _)| member.clone()));
+        self.stop_at(Stop::ClientDialect(source.to_owned()), members).await;
     }
 
     /// Ends the streams of entries that are no longer allowed, or mean another camera now.
@@ -125,13 +129,10 @@ impl Desk {
         }
     }
 
-    /// Asks those that `has` points at and the one that we remember; if there are none, everyone.
-    async fn stop_where(&self, stop: Stop, has: impl Fn(&Worker) -> bool, remembered: Option<MemberId>) {
-        let view = self.parts.pool.view();
-        let mut members: BTreeSet<MemberId> = remembered.into_iter().collect();
-        members.extend(view.iter().filter(|(_, worker)| has(worker)).map(|(member, _)| member.clone()));
+    /// Asks these members; if there are none, everyone.
+    async fn stop_at(&self, stop: Stop, mut members: BTreeSet<MemberId>) {
         if members.is_empty() {
-            members.extend(view.iter().map(|(member, _)| member.clone()));
+            members.extend(self.parts.pool.view().iter().map(|(member, _)| member.clone()));
         }
         let clients = members.iter().filter_map(|member| self.parts.pool.client(member));
         let stopped = join_all(clients.map(|client| {

@@ -8,8 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::index::Index;
 use super::order::{Candidate, Plan, Room};
-use super::{MemberId, View, Worker};
+use super::{Jobs, MemberId, View, Worker};
 use crate::recent::Recent;
 use crate::stream::StreamKey;
 
@@ -25,14 +26,20 @@ pub struct Fleet {
     rows: Vec<Row>,
     /// The addresses of the rows.
     ids: Arc<[MemberId]>,
-    /// Who reports a stream, by the hash of its key: one that shares it is told apart when it is looked up.
-    running: HashMap<u64, Vec<MemberId>>,
+    /// Bytes that all names begin with: pods of one Deployment differ in a few characters, and these alone are hashed for
+    /// each of them.
+    common: usize,
+    /// Who reports a stream.
+    running: Index,
+    /// Who reports a viewer.
+    watching: Index,
     recent: Recent<StreamKey>,
     placed: HashMap<MemberId, HashSet<Arc<StreamKey>>>,
     /// Of all workers that do not drain.
     slots: u64,
     /// Of the same workers.
     load: u64,
+    renamed: bool,
 }
 
 /// A worker.
@@ -81,6 +88,13 @@ impl Fleet {
             self.reform(view);
         }
         self.seen = view.clone();
+        if self.renamed {
+            self.renamed = false;
+            let mut names = self.rows.iter().map(|row| row.name.as_bytes());
+            let first = names.next().unwrap_or_default();
+            self.common = names
+                .fold(first.len(), |common, name| first[..common].iter().zip(name).take_while(|(a, b)| a == b).count());
+        }
     }
 
     /// `key` is being placed on `member`.
@@ -134,11 +148,24 @@ impl Fleet {
         self.choose(key, admits, (self.slots - left.0, self.load - left.1))
     }
 
+    /// The workers that have the viewer on `reply_topic`.
+    pub fn serving(&self, reply_topic: &str) -> impl Iterator<Item = &MemberId> {
+        let serves =
+            |id: &&MemberId| self.place_of(id).is_some_and(|place| self.rows[place].worker.serves(reply_topic));
+        self.watching.get(topic(reply_topic)).filter(serves)
+    }
+
+    /// The workers that are on their way out.
+    pub fn draining(&self) -> impl Iterator<Item = (&MemberId, &Worker)> {
+        let all = self.ids.iter().zip(&self.rows);
+        all.filter(|(_, row)| row.draining).map(|(id, row)| (id, row.worker.as_ref()))
+    }
+
     /// `slots` and `load` are the sums of whom `admits` lets through, as far as they do not drain.
     fn choose(&self, key: &StreamKey, admits: impl Fn(usize) -> bool, (slots, load): (u64, u64)) -> Plan {
         let hash = hash(key);
         // A stream that moves belongs to where it goes. Else what a worker says weighs more than what we remember.
-        let reported = self.running.get(&hash).into_iter().flatten().filter_map(|id| self.place_of(id));
+        let reported = self.running.get(hash).filter_map(|id| self.place_of(id));
         let reported = reported.filter(|place| self.rows[*place].worker.jobs.contains_key(key));
         let mut running: Vec<_> = reported.map(|place| (place, true)).collect();
         let placed = self.recent.get(key).and_then(|id| self.place_of(id));
@@ -148,10 +175,11 @@ impl Fleet {
         running.retain(|(place, _)| admits(*place));
         running.sort_by_key(|(place, reported)| {
             let row = &self.rows[*place];
-            (row.draining, !reported, u64::MAX - score(hash, &row.name), *place)
+            (row.draining, !reported, u64::MAX - score(hash, row.name.as_bytes()), *place)
         });
         let running: Vec<_> = running.into_iter().map(|(place, _)| place).collect();
 
+        let prefix = fnv(hash, self.rows.first().map_or(&[], |row| &row.name.as_bytes()[..self.common]));
         let (slots, used) = ((slots as f64).max(1.0), load as f64 + 1.0);
         // Workers of a pool are alike, as a rule.
         let (mut size, mut bound) = (0, 0.0);
@@ -169,7 +197,7 @@ impl Fleet {
                 () if f64::from(load) < bound => Room::Light,
                 () => Room::Heavy,
             };
-            Some(Candidate::new(room, score(hash, &row.name), place as u32))
+            Some(Candidate::new(room, score(prefix, &row.name.as_bytes()[self.common..]), place as u32))
         });
         Plan::new(self.ids.clone(), &running, others)
     }
@@ -182,13 +210,9 @@ impl Fleet {
     fn report(&mut self, place: usize, worker: &Arc<Worker>) {
         let id = self.ids[place].clone();
         let before = self.rows[place].worker.clone();
-        for key in before.jobs.keys().filter(|key| !worker.jobs.contains_key(*key)) {
-            self.ended(key, &id);
-        }
-        for key in worker.jobs.keys().filter(|key| !before.jobs.contains_key(*key)) {
-            self.running.entry(hash(key)).or_default().push(id.clone());
-        }
+        self.learn(&id, &before.jobs, &worker.jobs);
         let row = Row::new(worker.clone(), self.unseen(&id, worker));
+        self.renamed |= row.name != self.rows[place].name;
         self.exchange(place, row);
     }
 
@@ -201,11 +225,10 @@ impl Fleet {
         let stays = |id: &MemberId| ids.binary_search(id).is_ok();
         let gone: Vec<_> = before.extract_if(|id, _| !stays(id)).collect();
         for (id, row) in gone {
-            for key in row.worker.jobs.keys() {
-                self.ended(key, &id);
-            }
+            self.learn(&id, &row.worker.jobs, &Jobs::new());
         }
         self.ids = ids;
+        self.renamed = true;
         for (id, worker) in view.iter() {
             // First as it was, so that what changed is seen; a new one was nothing.
             let row = before.remove(id).unwrap_or_else(|| Row::new(Arc::default(), 0));
@@ -218,15 +241,26 @@ impl Fleet {
         }
     }
 
-    fn ended(&mut self, key: &StreamKey, id: &MemberId) {
-        let hash = hash(key);
-        let Some(members) = self.running.get_mut(&hash) else { return };
-        // One entry for each stream: another that shares the hash keeps its own.
-        if let Some(position) = members.iter().position(|member| member == id) {
-            members.swap_remove(position);
+    /// `id` runs what `jobs` says instead of what `before` says.
+    fn learn(&mut self, id: &MemberId, before: &Jobs, jobs: &Jobs) {
+        for (key, job) in before {
+            let now = jobs.get(key);
+            if now.is_none() {
+                self.running.remove(hash(key), id);
+            }
+            // What a report does not change is the very same.
+            if now.is_none_or(|now| !Arc::ptr_eq(&now.viewers, &job.viewers)) {
+                job.viewers.iter().for_each(|viewer| self.watching.remove(topic(&viewer.reply_topic), id));
+            }
         }
-        if members.is_empty() {
-            self.running.remove(&hash);
+        for (key, job) in jobs {
+            let known = before.get(key);
+            if known.is_none() {
+                self.running.add(hash(key), id);
+            }
+            if known.is_none_or(|known| !Arc::ptr_eq(&known.viewers, &job.viewers)) {
+                job.viewers.iter().for_each(|viewer| self.watching.add(topic(&viewer.reply_topic), id));
+            }
         }
     }
 
@@ -282,10 +316,14 @@ fn hash(key: &StreamKey) -> u64 {
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, fnv)
 }
 
+fn topic(reply_topic: &str) -> u64 {
+    fnv(0xcbf2_9ce4_8422_2325, reply_topic.as_bytes())
+}
+
 /// Highest random weight: FNV-1a over both names, finished as splitmix64 does so that close names score far apart. Part
 /// of the agreement among replicas: not to be changed while old ones run.
-fn score(hash: u64, worker: &str) -> u64 {
-    let fnv = fnv(hash, worker.as_bytes());
+fn score(hash: u64, worker: &[u8]) -> u64 {
+    let fnv = fnv(hash, worker);
     let mixed = (fnv ^ (fnv >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)

@@ -10,6 +10,7 @@ use super::fleet::SLACK;
 use super::order::FULL_ASKED;
 use super::*;
 use crate::recent::LIFE;
+use crate::stream::{Delivery, Dialect};
 
 /// Whom to ask, in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -184,7 +185,7 @@ fn streams_spread_evenly_without_any_load() {
 #[derive(Debug, Clone)]
 enum Event {
     /// A worker comes or says something new.
-    Report { worker: usize, streams: HashSet<usize>, total: u32, draining: bool },
+    Report { worker: usize, streams: HashSet<usize>, viewer: usize, total: u32, draining: bool },
     /// A worker is gone.
     Gone(usize),
     /// A stream is placed.
@@ -195,11 +196,23 @@ enum Event {
     Pass(u64),
 }
 
+/// A stream with two viewers, one of whom may watch others too.
+fn watched(stream: usize, other: usize) -> Arc<Job> {
+    let viewer = |n: usize| Viewer {
+        reply_topic: format!("video_{n}"),
+        delivery: Delivery::Live,
+        dialect: Dialect::Video,
+        session: String::new(),
+        video_only: false,
+    };
+    Arc::new(Job { viewers: [stream, other].map(viewer).into(), ..Job::default() })
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let (stream, member) = (0usize..12, 0usize..6);
     prop_oneof![
-        3 => (member.clone(), prop::collection::hash_set(stream.clone(), 0..5), 0u32..6, prop::bool::weighted(0.2))
-            .prop_map(|(worker, streams, total, draining)| Event::Report { worker, streams, total, draining }),
+        3 => (member.clone(), prop::collection::hash_set(stream.clone(), 0..5), 0usize..3, 0u32..6, prop::bool::weighted(0.2))
+            .prop_map(|(worker, streams, viewer, total, draining)| Event::Report { worker, streams, viewer, total, draining }),
         1 => member.clone().prop_map(Event::Gone),
         3 => (stream.clone(), member.clone()).prop_map(|(stream, worker)| Event::Place { stream, worker }),
         1 => (stream, member).prop_map(|(stream, worker)| Event::Refuse { stream, worker }),
@@ -217,8 +230,8 @@ proptest! {
         let mut recent: HashMap<StreamKey, (MemberId, Instant)> = HashMap::new();
         for event in events {
             match event {
-                Event::Report { worker, streams, total, draining } => {
-                    let jobs: HashMap<_, _> = streams.into_iter().map(|n| (Arc::new(stream(n)), Arc::default())).collect();
+                Event::Report { worker, streams, viewer, total, draining } => {
+                    let jobs: HashMap<_, _> = streams.into_iter().map(|n| (Arc::new(stream(n)), watched(n, viewer))).collect();
                     let (name, slots_used) = (name(worker), jobs.len() as u32);
                     let said = Worker { name: name.clone(), slots_total: total, slots_used, draining, jobs, ..Worker::default() };
                     workers.insert(worker, (id(&name), Arc::new(said)));
@@ -242,7 +255,13 @@ proptest! {
             recent.retain(|_, (_, since)| now - *since < LIFE);
             let known: Vec<_> = recent.iter().map(|(key, (member, _))| (key.clone(), member.clone())).collect();
             let all: Vec<_> = workers.values().cloned().collect();
+            let drains = |(_, worker): &&(MemberId, Arc<Worker>)| worker.draining;
+            prop_assert_eq!(fleet.draining().count(), all.iter().filter(drains).count());
             for n in 0..12 {
+                let topic = format!("video_{n}");
+                let serving: HashSet<_> = fleet.serving(&topic).cloned().collect();
+                let serves = all.iter().filter(|(_, worker)| worker.serves(&topic)).map(|(id, _)| id.clone());
+                prop_assert_eq!(serving, serves.collect());
                 prop_assert_eq!(Order::from(fleet.plan(&stream(n))), reference(&stream(n), &all, &known));
                 for from in [None, Some(id("w2"))] {
                     let mut others = all.clone();

@@ -1,10 +1,9 @@
 //! What has to be moved, as the view stands. Pure.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::placement::{Job, MemberId, Worker};
-use crate::stream::StreamKey;
+use crate::placement::{Fleet, Job, MemberId};
+use crate::stream::{StreamKey, Viewer};
 
 /// Why a stream has to be moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,15 +39,14 @@ pub struct Task {
 
 /// What has to be moved, the most urgent first: who sees nothing before who still sees something, and of those the
 /// stream that most watch.
-pub fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)]) -> Vec<Task> {
-    let served = served(ready, lost);
+pub fn plan(fleet: &Fleet, lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)]) -> Vec<Task> {
     let lost = lost.iter().map(|(from, key, job)| Task {
         key: key.clone(),
         cause: Cause::Lost,
         from: from.clone(),
-        job: unserved(job, &served),
+        job: unserved(job, fleet),
     });
-    let draining = ready.iter().filter(|(_, worker)| worker.draining).flat_map(|(from, worker)| {
+    let draining = fleet.draining().flat_map(|(from, worker)| {
         let watched = worker.jobs.iter().filter(|(_, job)| !job.viewers.is_empty());
         watched.map(|(key, job)| Task {
             key: key.clone(),
@@ -65,32 +63,20 @@ pub fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, Arc<StreamKey>
     tasks
 }
 
-/// Reply topics of those viewers of lost streams who asked again: some worker knows of them by now. The pool is looked
-/// through once, whatever was lost.
-fn served<'a>(ready: &[(MemberId, Arc<Worker>)], lost: &'a [(MemberId, Arc<StreamKey>, Arc<Job>)]) -> HashSet<&'a str> {
-    let topics = lost.iter().flat_map(|(_, _, job)| job.viewers.iter().map(|viewer| viewer.reply_topic.as_str()));
-    let waiting: HashSet<&str> = topics.collect();
-    if waiting.is_empty() {
-        return waiting;
-    }
-    let viewers = ready.iter().flat_map(|(_, worker)| worker.jobs.values()).flat_map(|job| job.viewers.iter());
-    viewers.filter_map(|viewer| waiting.get(viewer.reply_topic.as_str()).copied()).collect()
-}
-
-/// Without the viewers that are served.
-fn unserved(job: &Arc<Job>, served: &HashSet<&str>) -> Arc<Job> {
-    if !job.viewers.iter().any(|viewer| served.contains(viewer.reply_topic.as_str())) {
+/// Without the viewers that asked again, of whom some worker knows by now.
+fn unserved(job: &Arc<Job>, fleet: &Fleet) -> Arc<Job> {
+    let waits = |viewer: &&Viewer| fleet.serving(&viewer.reply_topic).next().is_none();
+    if job.viewers.iter().all(|viewer| waits(&viewer)) {
         return job.clone();
     }
-    let mut job = Job::clone(job);
-    job.viewers = job.viewers.iter().filter(|viewer| !served.contains(viewer.reply_topic.as_str())).cloned().collect();
-    Arc::new(job)
+    Arc::new(Job { viewers: job.viewers.iter().filter(waits).cloned().collect(), ..Job::clone(job) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{Delivery, Dialect, Viewer};
+    use crate::placement::Worker;
+    use crate::stream::{Delivery, Dialect};
 
     fn key(source: &str) -> Arc<StreamKey> {
         Arc::new(StreamKey { source: source.to_owned(), profile: "source".to_owned() })
@@ -112,6 +98,12 @@ mod tests {
         (name.into(), Arc::new(Worker { name: name.to_owned(), draining, jobs, ..Worker::default() }))
     }
 
+    fn planned(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)]) -> Vec<Task> {
+        let mut fleet = Fleet::default();
+        fleet.see(&ready.into());
+        plan(&fleet, lost)
+    }
+
     /// Stream, cause, worker and number of viewers of each task.
     fn told(tasks: &[Task]) -> Vec<(&str, Cause, &str, usize)> {
         tasks.iter().map(|task| (&*task.key.source, task.cause, &*task.from, task.job.viewers.len())).collect()
@@ -119,13 +111,13 @@ mod tests {
 
     #[test]
     fn a_pool_in_good_health_is_left_alone() {
-        assert_eq!(plan(&[worker("a", false, &[("x", &["v1"])]), worker("b", false, &[])], &[]), []);
+        assert_eq!(planned(&[worker("a", false, &[("x", &["v1"])]), worker("b", false, &[])], &[]), []);
     }
 
     #[test]
     fn what_is_watched_on_a_draining_worker_moves_and_the_rest_ends_by_itself() {
         let ready = [worker("a", true, &[("x", &["v1"]), ("idle", &[])]), worker("b", false, &[("y", &["v2"])])];
-        assert_eq!(told(&plan(&ready, &[])), [("x", Cause::Draining, "a", 1)]);
+        assert_eq!(told(&planned(&ready, &[])), [("x", Cause::Draining, "a", 1)]);
     }
 
     #[test]
@@ -133,7 +125,7 @@ mod tests {
         let ready = [worker("a", true, &[("x", &["v1"]), ("y", &["v2", "v3"])])];
         let lost = [("b".into(), key("z"), job(&["v4"]))];
         let expected = [("z", Cause::Lost, "b", 1), ("y", Cause::Draining, "a", 2), ("x", Cause::Draining, "a", 1)];
-        assert_eq!(told(&plan(&ready, &lost)), expected);
+        assert_eq!(told(&planned(&ready, &lost)), expected);
     }
 
     #[test]
@@ -142,6 +134,6 @@ mod tests {
         let lost = [("b".into(), key("x"), job(&["v1", "v2", "v3"])), ("b".into(), key("z"), job(&["v3"]))];
         // v1 asked for the same stream, v3 for another: only v2 is without a picture.
         let expected = [("x", Cause::Lost, "b", 1), ("z", Cause::Lost, "b", 0)];
-        assert_eq!(told(&plan(&ready, &lost)), expected);
+        assert_eq!(told(&planned(&ready, &lost)), expected);
     }
 }
