@@ -23,9 +23,11 @@ const MEASURED: Duration = Duration::from_secs(10);
 
 /// Measures latency at [`RATE`], then the throughput.
 pub(crate) async fn measure(cores: Cores) -> Result<Report> {
-    let pool = Workers::start(WORKERS, STREAMS).await?;
+    let pool = Workers::start(WORKERS, STREAMS, source).await?;
     let sources = || (0..WORKERS).flat_map(|worker| (0..STREAMS).map(move |nth| source(worker, nth)));
-    let gate = Gate::open(cores, &pool, sources()).await?;
+    let list: String =
+        sources().map(|name| format!("  - {{name: {name}, url: 'rtsp://192.0.2.1/{name}'}}\n")).collect();
+    let gate = Gate::open(cores, &pool, &list).await?;
     let mut viewers = Viewers::connect(gate.broker.mqtt, VIEWERS, sources().collect()).await?;
 
     say(format_args!("{RATE} describes a second"));
@@ -40,6 +42,8 @@ pub(crate) async fn measure(cores: Cores) -> Result<Report> {
 
     let failures = [paced.refused, paced.unanswered, most.refused, most.unanswered];
     ensure!(failures == [0; 4], "refused and unanswered, at a rate and at most: {failures:?}");
+    let (described, told) = (pool.described(), paced.times.count() + most.times.count());
+    ensure!(described >= told, "{told} answers, but workers were asked {described} times");
     let rate = most.times.count() as f64 / MEASURED.as_secs_f64();
     let pool = format!(
         "{WORKERS} workers that answer at once, with {STREAMS} streams each, all asked for in turn by {VIEWERS} viewers, each on a connection of its own; {}",

@@ -1,6 +1,5 @@
 //! The real gatekeeper on a core of its own, and everything else, broker and this process included, on the others.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::future::Future;
 use std::time::Duration;
@@ -87,16 +86,12 @@ impl Usage {
 }
 
 impl Gate {
-    /// Starts it, to allow `sources` and watch `workers`, and waits until it knows them all.
-    pub(crate) async fn open(cores: Cores, workers: &Workers, sources: impl Iterator<Item = String>) -> Result<Self> {
+    /// Starts it, to allow the entries of `sources` and watch `workers`, and waits until it knows them all.
+    pub(crate) async fn open(cores: Cores, workers: &Workers, sources: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let broker = Broker::start(folder.path(), "").await?;
-        let mut list = "sources:\n".to_owned();
-        for name in sources {
-            writeln!(list, "  - {{name: {name}, url: 'rtsp://192.0.2.1/{name}'}}")?;
-        }
         let file = folder.path().join("sources.yaml");
-        fs::write(&file, list)?;
+        fs::write(&file, format!("sources:\n{sources}"))?;
         let more = [format!("--player-dir={}", folder.path().display())];
         let mut gatekeeper = Service::gatekeeper(broker.mqtt, broker.websocket, &file, &workers.addresses, &more)?;
         // It counts processors when it starts, so it must be told before.

@@ -3,6 +3,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,8 +14,9 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use crate::report::say;
@@ -25,45 +28,62 @@ const REPORT: Duration = Duration::from_secs(1);
 pub(crate) struct Workers {
     /// Where they are.
     pub(crate) addresses: Vec<SocketAddr>,
+    described: Arc<AtomicU64>,
     _servers: JoinSet<()>,
 }
 
 impl Workers {
-    /// Starts `count` of them with `streams` streams each; what runs where is told by [`stream`].
-    pub(crate) async fn start(count: usize, streams: usize) -> Result<Self> {
+    /// Starts `count` of them with `streams` streams each, which `source` names.
+    pub(crate) async fn start(count: usize, streams: usize, source: Source) -> Result<Self> {
         let (mut addresses, mut servers) = (Vec::with_capacity(count), JoinSet::new());
+        let described = Arc::new(AtomicU64::new(0));
         for number in 0..count {
             // 127.1.0.1 and on: nobody else's, and as far apart as the pods of a cluster.
             let address = Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + number as u32);
             let listener = TcpListener::bind((address, 0)).await.with_context(|| format!("cannot bind {address}"))?;
             addresses.push(listener.local_addr()?);
-            let incoming = TcpListenerStream::new(listener);
-            let worker = TranscoderServiceServer::new(Worker { number, streams });
-            let server = Server::builder().tcp_nodelay(true).add_service(worker);
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            let worker = TranscoderServiceServer::new(Worker { number, streams, source, described: described.clone() });
+            let server = Server::builder().add_service(worker);
             servers.spawn(async move {
                 if let Err(error) = server.serve_with_incoming(incoming).await {
                     say(format_args!("worker {number} ended: {error}"));
                 }
             });
         }
-        Ok(Self { addresses, _servers: servers })
+        Ok(Self { addresses, described, _servers: servers })
+    }
+
+    /// How many describes they have answered.
+    pub(crate) fn described(&self) -> u64 {
+        self.described.load(Ordering::Relaxed)
     }
 }
+
+/// Names the nth source of a worker.
+pub(crate) type Source = fn(worker: usize, nth: usize) -> String;
 
 /// Name of a worker, as long as that of a pod.
 pub(crate) fn name(number: usize) -> String {
     format!("mqtt-video-transcoder-5d9c7b8f6d-{number:05}")
 }
 
-/// Name of the nth source of a worker.
+/// A source that an entry of the list has for itself.
 pub(crate) fn source(worker: usize, nth: usize) -> String {
     format!("camera-{worker:05}-{nth:03}")
+}
+
+/// A source of the pattern entry `plant`.
+pub(crate) fn patterned(worker: usize, nth: usize) -> String {
+    format!("plant~{worker:08x}{nth:08x}")
 }
 
 #[derive(Debug, Clone)]
 struct Worker {
     number: usize,
     streams: usize,
+    source: Source,
+    described: Arc<AtomicU64>,
 }
 
 impl Worker {
@@ -86,7 +106,7 @@ impl Worker {
     fn job(&self, nth: usize, elapsed: Duration) -> v1::Job {
         let number = self.number;
         v1::Job {
-            key: Some(v1::StreamKey { source: source(number, nth), profile: "source".to_owned() }),
+            key: Some(v1::StreamKey { source: (self.source)(number, nth), profile: "source".to_owned() }),
             state: v1::JobState::Live.into(),
             viewers: vec![v1::Viewer {
                 reply_topic: format!("video/reply/{number:05}-{nth:03}-4f1c2e9ab07d"),
@@ -126,6 +146,7 @@ impl TranscoderService for Worker {
     type WatchStream = Pin<Box<ReceiverStream<Result<v1::WatchResponse, Status>>>>;
 
     async fn describe(&self, _: Request<v1::DescribeRequest>) -> Answer<v1::DescribeResponse> {
+        self.described.fetch_add(1, Ordering::Relaxed);
         Ok(Response::new(v1::DescribeResponse { media: Some(media()) }))
     }
 

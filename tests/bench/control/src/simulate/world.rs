@@ -253,7 +253,7 @@ impl World {
 
     fn start(&mut self) {
         let lost: Vec<_> = self.lost.iter().map(|(key, (id, job, _))| (id.clone(), key.clone(), job.clone())).collect();
-        for task in plan(&self.view, &lost) {
+        for task in plan(&self.fleet, &lost) {
             if self.under_way.len() >= CONCURRENT {
                 return;
             }
