@@ -22,11 +22,16 @@ const WARM: Duration = Duration::from_secs(2);
 const MEASURED: Duration = Duration::from_secs(10);
 
 /// Measures latency at [`RATE`], then the throughput.
-pub(crate) async fn measure(cores: Cores) -> Result<Report> {
+pub(crate) async fn measure(cores: &Cores) -> Result<Report> {
     let pool = Workers::start(WORKERS, STREAMS, source).await?;
     let sources = || (0..WORKERS).flat_map(|worker| (0..STREAMS).map(move |nth| source(worker, nth)));
-    let list: String =
-        sources().map(|name| format!("  - {{name: {name}, url: 'rtsp://192.0.2.1/{name}'}}\n")).collect();
+    let entry = |name: String| {
+        format!(
+            "  - {{name: {name}, url: 'rtsp://192.0.2.1/{name}'}}
+"
+        )
+    };
+    let list = sources().map(entry).collect::<Vec<_>>().concat();
     let gate = Gate::open(cores, &pool, &list).await?;
     let mut viewers = Viewers::connect(gate.broker.mqtt, VIEWERS, sources().collect()).await?;
 

@@ -1,7 +1,6 @@
 //! The real gatekeeper on a core of its own, and everything else, broker and this process included, on the others.
 
 use std::fs;
-use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +15,7 @@ use tempfile::TempDir;
 use crate::workers::Workers;
 
 /// Which processor is whose.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Cores {
     gatekeeper: CpuSet,
     others: CpuSet,
@@ -38,6 +37,16 @@ impl Cores {
         Ok(Self { gatekeeper, others, shared })
     }
 
+    /// Takes this whole process off the gatekeeper's processor, threads included that read what the gatekeeper prints.
+    fn leave(&self) -> Result<()> {
+        for thread in fs::read_dir("/proc/self/task")? {
+            let name = thread?.file_name();
+            let id = name.to_str().and_then(|id| id.parse().ok()).context("a thread without a number")?;
+            sched_setaffinity(Pid::from_raw(id), &self.others)?;
+        }
+        Ok(())
+    }
+
     /// What a figure has to say of it.
     pub(crate) fn told(&self) -> &'static str {
         if self.shared {
@@ -49,10 +58,7 @@ impl Cores {
 }
 
 /// Runs a measurement on everything but the gatekeeper's core.
-pub(crate) fn block_on<F, T>(measure: impl FnOnce(Cores) -> F) -> Result<T>
-where
-    F: Future<Output = T>,
-{
+pub(crate) fn block_on<T>(measure: impl AsyncFnOnce(&Cores) -> T) -> Result<T> {
     // A thousand workers are a thousand connections on either side, and as many listeners.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most.min(65_536), most)?;
@@ -60,7 +66,7 @@ where
     // Threads and children that begin from here on inherit it.
     sched_setaffinity(Pid::from_raw(0), &cores.others)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(measure(cores)))
+    Ok(runtime.block_on(measure(&cores)))
 }
 
 /// A running gatekeeper with its broker.
@@ -81,13 +87,13 @@ pub(crate) struct Usage {
 impl Usage {
     /// Share of one processor that was used from `before` until now.
     pub(crate) fn since(self, before: Self) -> f64 {
-        (self.cpu - before.cpu).as_secs_f64() / (self.at - before.at).as_secs_f64()
+        self.cpu.saturating_sub(before.cpu).as_secs_f64() / self.at.duration_since(before.at).as_secs_f64()
     }
 }
 
 impl Gate {
     /// Starts it, to allow the entries of `sources` and watch `workers`, and waits until it knows them all.
-    pub(crate) async fn open(cores: Cores, workers: &Workers, sources: &str) -> Result<Self> {
+    pub(crate) async fn open(cores: &Cores, workers: &Workers, sources: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let broker = Broker::start(folder.path(), "").await?;
         let file = folder.path().join("sources.yaml");
@@ -97,7 +103,7 @@ impl Gate {
         // It counts processors when it starts, so it must be told before.
         sched_setaffinity(Pid::from_raw(0), &cores.gatekeeper)?;
         let started = gatekeeper.part.start();
-        sched_setaffinity(Pid::from_raw(0), &cores.others)?;
+        cores.leave()?;
         started?;
         gatekeeper.ready().await?;
         gatekeeper.counts("workers{state=\"ready\"}", workers.addresses.len() as f64).await?;

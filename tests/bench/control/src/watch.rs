@@ -15,7 +15,7 @@ const STREAMS: usize = 20;
 const HEARD: Duration = Duration::from_secs(15);
 
 /// Measures a gatekeeper with one idle worker, then one with [`WORKERS`] busy ones.
-pub(crate) async fn measure(cores: Cores) -> Result<Report> {
+pub(crate) async fn measure(cores: &Cores) -> Result<Report> {
     let (idle, _) = watch(cores, 1, 1, Duration::from_secs(3)).await?;
     let (full, used) = watch(cores, WORKERS, STREAMS, HEARD).await?;
     let conditions = format!(
@@ -36,7 +36,7 @@ pub(crate) async fn measure(cores: Cores) -> Result<Report> {
 }
 
 /// Resident memory in MiB, and the share of a processor that is used.
-async fn watch(cores: Cores, workers: usize, streams: usize, heard: Duration) -> Result<(f64, f64)> {
+async fn watch(cores: &Cores, workers: usize, streams: usize, heard: Duration) -> Result<(f64, f64)> {
     say(format_args!("watching {workers} workers with {streams} streams each"));
     let pool = Workers::start(workers, streams, patterned).await?;
     // Of one entry of the list, since it is not the list that is measured; what no entry allows would be stopped.

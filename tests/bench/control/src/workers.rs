@@ -95,7 +95,7 @@ impl Worker {
                 slots_total: self.streams as u32 + 5,
                 slots_used: self.streams as u32,
                 draining: false,
-                cpu_cores: 0.5 + elapsed.subsec_nanos() as f64 / 1e10,
+                cpu_cores: 0.5 + f64::from(elapsed.subsec_nanos()) / 1e10,
             }),
             jobs: (0..self.streams).map(|nth| self.job(nth, elapsed)).collect(),
             ended: Vec::new(),

@@ -51,6 +51,7 @@ pub(super) struct World {
     under_way: Vec<(Duration, Task, MemberId)>,
     /// Moves that came to an end.
     pub(super) moves: usize,
+    moved_last: Duration,
 }
 
 impl World {
@@ -71,6 +72,7 @@ impl World {
             lost: HashMap::new(),
             under_way: Vec::new(),
             moves: 0,
+            moved_last: Duration::ZERO,
         };
         for _ in 0..count {
             world.join();
@@ -106,17 +108,12 @@ impl World {
     /// Goes on until nothing is left to be moved; how many seconds that took.
     pub(super) fn converge(&mut self) -> Result<f64> {
         let since = self.elapsed;
-        let mut last = since;
         for _ in 0..600 {
-            let moves = self.moves;
             self.second()?;
-            if self.moves > moves {
-                last = self.elapsed;
-            }
             let draining = self.workers.values().any(|worker| worker.draining && !worker.jobs.is_empty());
             if self.dead.is_empty() && self.lost.is_empty() && self.under_way.is_empty() && !draining {
                 self.workers.retain(|_, worker| !worker.draining);
-                return Ok((last - since).as_secs_f64());
+                return Ok(self.moved_last.saturating_sub(since).as_secs_f64());
             }
         }
         bail!("ten minutes were not enough")
@@ -238,7 +235,7 @@ impl World {
             }
             self.report();
         }
-        self.lost.retain(|_, (_, _, since)| now - *since < MEMORY);
+        self.lost.retain(|_, (_, _, since)| now.saturating_sub(*since) < MEMORY);
         let done: Vec<_> = self.under_way.extract_if(.., |(until, ..)| *until <= now).collect();
         let ended = !done.is_empty();
         for (_, task, to) in done {
@@ -286,6 +283,7 @@ impl World {
         if self.admit(to, &task.key, &task.job) {
             self.let_go(&task.from, &task.key);
             self.moves += 1;
+            self.moved_last = self.elapsed;
         } else if task.cause == Cause::Lost {
             self.lost.insert(task.key.clone(), (task.from.clone(), task.job.clone(), self.elapsed));
         }
