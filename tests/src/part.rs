@@ -57,7 +57,7 @@ impl Part {
     }
 
     /// Starts it; what it needs until it can be used is not awaited.
-    pub(crate) fn start(&mut self) -> Result<()> {
+    pub fn start(&mut self) -> Result<()> {
         ensure!(!self.running(), "{} runs already", self.name);
         self.born = self.log.len();
         let process = Process::spawn(&self.program, &self.args, self.env.clone(), &self.log);

@@ -5,6 +5,7 @@
 //! as a future. Whatever is refused on the way is answered if there is a topic to answer on, counted, and has no
 //! other effect. What a worker is asked, and which, is in `errands`.
 
+mod books;
 mod errands;
 mod spans;
 
@@ -18,12 +19,12 @@ use runtime::trace::{self, Speaker};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, Span, debug, info, warn};
 
+use self::books::Books;
 use crate::cluster::Cluster;
 use crate::metrics::{Denied, Metrics};
 use crate::play;
 use crate::policy::{self, AllowedSource, Decision, Denial, Target};
 use crate::pool::Pool;
-use crate::recent::Recent;
 use crate::refusal::{Code, Refusal};
 use crate::reply_topic::{Confinement, ReplyTopic};
 use crate::sources::{Catalog, Login};
@@ -82,7 +83,7 @@ pub(crate) struct Handler {
 pub(crate) struct Desk {
     /// What it works with.
     pub(crate) parts: Parts,
-    recent: Mutex<Recent>,
+    books: Mutex<Books>,
 }
 
 /// A request that was read, with what it holds while it is under way.
@@ -101,7 +102,7 @@ impl Handler {
     /// Nothing is under way yet.
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            desk: Arc::new(Desk { parts, recent: Mutex::default() }),
+            desk: Arc::new(Desk { parts, books: Mutex::default() }),
             turns: Turns::default(),
             describes: Arc::new(Semaphore::new(DESCRIBES)),
             others: Arc::new(Semaphore::new(OTHERS)),

@@ -7,7 +7,8 @@
 mod cost;
 mod discovery;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,7 +23,7 @@ use tonic::transport::ClientTlsConfig;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::metrics::Metrics;
-use crate::placement::{Job, MemberId, Worker};
+use crate::placement::{Job, Jobs, MemberId, View, Worker};
 use crate::stream::StreamKey;
 use crate::worker::{AddressError, Client, Update};
 
@@ -47,12 +48,16 @@ struct Shared {
     members: Mutex<BTreeMap<MemberId, Member>>,
     lost: Mutex<BTreeMap<MemberId, Lost>>,
     changes: watch::Sender<()>,
+    /// Goes up after each change of what a worker said or of who belongs here.
+    version: AtomicU64,
+    /// The view as it was when somebody asked last, and at which version.
+    view: Mutex<(u64, View)>,
 }
 
 /// What a worker ran when it was last heard of.
 #[derive(Debug)]
 struct Lost {
-    jobs: HashMap<StreamKey, Arc<Job>>,
+    jobs: Jobs,
     since: Instant,
 }
 
@@ -82,8 +87,8 @@ struct Member {
 impl Pool {
     /// An empty pool, whose tasks end with `token`.
     pub(crate) fn new(tls: Option<ClientTlsConfig>, metrics: Metrics, token: CancellationToken) -> Self {
-        let (members, lost, changes) = Default::default();
-        Self(Arc::new(Shared { tls, metrics, token, tasks: TaskTracker::new(), members, lost, changes }))
+        let (members, lost, changes, version, view) = Default::default();
+        Self(Arc::new(Shared { tls, metrics, token, tasks: TaskTracker::new(), members, lost, changes, version, view }))
     }
 
     /// Makes these addresses the pool: watches the new ones, forgets those that are gone.
@@ -128,10 +133,17 @@ impl Pool {
         Ok(())
     }
 
-    /// The ready workers as last heard of.
-    pub(crate) fn view(&self) -> Vec<(MemberId, Arc<Worker>)> {
-        let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.iter().filter_map(|(id, member)| Some((id.clone(), member.view.borrow().clone()?))).collect()
+    /// The ready workers as last heard of. As long as nothing changes it is the same one.
+    pub(crate) fn view(&self) -> View {
+        let mut view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
+        // First, so that a change meanwhile has it made anew the next time.
+        let version = self.0.version.load(Ordering::Acquire);
+        if view.0 != version {
+            let members = self.0.members.lock().unwrap_or_else(PoisonError::into_inner);
+            let ready = |(id, member): (&MemberId, &Member)| Some((id.clone(), member.view.borrow().clone()?));
+            *view = (version, members.iter().filter_map(ready).collect());
+        }
+        view.1.clone()
     }
 
     /// All members, whether they report or not.
@@ -163,7 +175,7 @@ impl Pool {
     }
 
     /// Streams of workers that were lost, with who watched them.
-    pub(crate) fn lost(&self) -> Vec<(MemberId, StreamKey, Arc<Job>)> {
+    pub(crate) fn lost(&self) -> Vec<(MemberId, Arc<StreamKey>, Arc<Job>)> {
         let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
         lost.retain(|_, worker| worker.since.elapsed() < MEMORY && !worker.jobs.is_empty());
         let jobs = lost.iter().flat_map(|(id, worker)| worker.jobs.iter().map(move |(key, job)| (id, key, job)));
@@ -171,9 +183,9 @@ impl Pool {
     }
 
     /// Nobody serves these viewers of a stream that `id` ran.
-    pub(crate) fn lose(&self, id: &MemberId, jobs: &HashMap<StreamKey, Arc<Job>>) {
+    pub(crate) fn lose(&self, id: &MemberId, jobs: &Jobs) {
         let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = lost.entry(id.clone()).or_insert_with(|| Lost { jobs: HashMap::new(), since: Instant::now() });
+        let entry = lost.entry(id.clone()).or_insert_with(|| Lost { jobs: Jobs::new(), since: Instant::now() });
         entry.since = Instant::now();
         let watched = jobs.iter().filter(|(_, job)| !job.viewers.is_empty());
         entry.jobs.extend(watched.map(|(key, job)| (key.clone(), job.clone())));
@@ -206,6 +218,12 @@ impl Pool {
         }
         drop(members);
         self.0.metrics.workers(ready, draining, lost);
+        self.changed();
+    }
+
+    /// A worker reported, or whatever [`Self::count`] counts changed.
+    fn changed(&self) {
+        self.0.version.fetch_add(1, Ordering::Release);
         self.0.changes.send_replace(());
     }
 }
@@ -280,19 +298,21 @@ impl Watching {
                 self.pool.settle(&self.id, key);
             }
         }
+        let known = before.is_some();
         let draining = before.is_some_and(|before| before.draining);
         if worker.draining != draining {
             info!(name = worker.name, draining = worker.draining, "worker changed");
         }
+        let same = known && worker.draining == draining;
         self.view.send_replace(Some(Arc::new(worker)));
         self.heard.send_replace(true);
-        self.pool.count();
+        if same { self.pool.changed() } else { self.pool.count() }
     }
 }
 
 fn merge(worker: &mut Worker, update: Update) {
     if update.snapshot {
-        worker.jobs = HashMap::new();
+        worker.jobs = Jobs::new();
     }
     if let Some(load) = update.load {
         worker.name = load.name;
@@ -301,8 +321,13 @@ fn merge(worker: &mut Worker, update: Update) {
         worker.draining = load.draining;
         worker.cpu_cores = load.cpu_cores;
     }
-    for (key, job) in update.jobs {
-        worker.jobs.insert(key, Arc::new(job));
+    for (key, mut job) in update.jobs {
+        if let Some(known) = worker.jobs.get_mut(&key) {
+            job.share(known);
+            *known = Arc::new(job);
+        } else {
+            worker.jobs.insert(Arc::new(key), Arc::new(job));
+        }
     }
     for key in &update.ended {
         worker.jobs.remove(key);
@@ -332,9 +357,9 @@ mod tests {
         merge(&mut worker, Update { jobs: jobs(&["b"]), load: load(2), ..Update::default() });
         assert_eq!((worker.jobs.len(), worker.slots_used), (2, 2));
         merge(&mut worker, Update { ended: vec![key("a")], ..Update::default() });
-        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&key("b")]);
+        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&Arc::new(key("b"))]);
         assert_eq!(worker.slots_used, 2, "unset means unchanged");
         merge(&mut worker, Update { snapshot: true, jobs: jobs(&["c"]), ..Update::default() });
-        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&key("c")]);
+        assert_eq!(worker.jobs.keys().collect::<Vec<_>>(), [&Arc::new(key("c"))]);
     }
 }

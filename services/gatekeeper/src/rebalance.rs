@@ -8,7 +8,7 @@
 //!
 //! What is to be done is found anew from the view each time ([`plan`]); nothing is kept that a new leader would miss.
 
-mod plan;
+pub mod plan;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use self::plan::{Cause, Task, plan};
 use crate::handler::Desk;
 use crate::metrics::Move;
-use crate::placement::{Job, MemberId};
+use crate::placement::{Job, Jobs, MemberId};
 use crate::policy::AllowedSource;
 use crate::refusal::{Code, Refusal};
 use crate::sources::Login;
@@ -32,9 +32,11 @@ use crate::stream::StreamKey;
 use crate::worker::{Client, Failure, Start, Stop};
 
 /// Moves under way at once: a lost worker's streams are back soon, and nobody's processors choke on their starts.
-const CONCURRENT: usize = 16;
+pub const CONCURRENT: usize = 16;
 /// Looks again although nothing changed: a stream that could not be moved may be now.
 const LOOK: Duration = Duration::from_millis(500);
+/// After a look, changes are left alone for so long: thousands of workers report thousands of times a second.
+const PAUSE: Duration = Duration::from_millis(20);
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// A camera that serves one at a time takes this many tries until it has noticed that the last one left.
@@ -47,21 +49,29 @@ const REMEMBERED: usize = 4096;
 /// Rebalances while `leads` says so, until `token` is cancelled and what is under way is done.
 pub(crate) async fn run(desk: Arc<Desk>, mut leads: watch::Receiver<bool>, token: CancellationToken) {
     let mover = Arc::new(Mover { desk, single: Mutex::default() });
-    let mut changes = mover.desk.parts.pool.changes();
+    let mut news = mover.desk.parts.pool.changes();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut under_way = UnderWay::default();
+    let mut looked = tokio::time::Instant::now();
     loop {
+        let changed = async {
+            tokio::time::sleep_until(looked + PAUSE).await;
+            news.changed().await
+        };
         tokio::select! {
             () = token.cancelled() => break,
             _ = look.tick() => {}
-            Ok(()) = changes.changed() => {}
+            Ok(()) = changed => {}
             Ok(()) = leads.changed() => {}
             Some(done) = under_way.tasks.join_next() => under_way.done(done),
         }
+        // Whoever leads: so no request has to catch up with what a whole pool reported since the last one.
+        mover.desk.books().seeing(&mover.desk.parts.pool);
         if *leads.borrow_and_update() {
             under_way.start(&mover);
         }
+        looked = tokio::time::Instant::now();
     }
     while let Some(done) = under_way.tasks.join_next().await {
         under_way.done(done);
@@ -70,16 +80,17 @@ pub(crate) async fn run(desk: Arc<Desk>, mut leads: watch::Receiver<bool>, token
 
 #[derive(Default)]
 struct UnderWay {
-    tasks: JoinSet<(StreamKey, bool)>,
-    streams: HashSet<StreamKey>,
+    tasks: JoinSet<(Arc<StreamKey>, bool)>,
+    streams: HashSet<Arc<StreamKey>>,
     /// Streams that could not be moved, or whose old worker has yet to let go, and when to look at them again.
-    later: HashMap<StreamKey, (Backoff, Instant)>,
+    later: HashMap<Arc<StreamKey>, (Backoff, Instant)>,
 }
 
 impl UnderWay {
     fn start(&mut self, mover: &Arc<Mover>) {
         let pool = &mover.desk.parts.pool;
-        let tasks = plan(&pool.view(), &pool.lost());
+        let lost = pool.lost();
+        let tasks = plan(&mover.desk.books().fleet, &lost);
         let now = Instant::now();
         self.later.retain(|key, (_, at)| *at > now || tasks.iter().any(|task| task.key == *key));
         for task in tasks {
@@ -103,7 +114,7 @@ impl UnderWay {
         }
     }
 
-    fn done(&mut self, done: Result<(StreamKey, bool), tokio::task::JoinError>) {
+    fn done(&mut self, done: Result<(Arc<StreamKey>, bool), tokio::task::JoinError>) {
         let (key, moved) = match done {
             Ok(done) => done,
             Err(failure) => {
@@ -172,7 +183,7 @@ impl Mover {
             Cause::Draining if self.is_single(&task.key) => self.break_before_make(task, &transfer).await,
             Cause::Draining => match self.place(&transfer, Some(&task.from)).await {
                 Ok(to) => {
-                    self.let_go(&task.from, Stop::Moved(task.key.clone())).await;
+                    self.let_go(&task.from, Stop::Moved(StreamKey::clone(&task.key))).await;
                     info!(%to, viewers = task.job.viewers.len(), "moved");
                     Move::Done
                 }
@@ -189,8 +200,8 @@ impl Mover {
     /// The old worker lets go before the new one begins. From then on the stream is like a lost worker's.
     async fn break_before_make(&self, task: &Task, transfer: &Transfer<'_>) -> Move {
         let pool = &self.desk.parts.pool;
-        self.let_go(&task.from, Stop::Moved(task.key.clone())).await;
-        pool.lose(&task.from, &HashMap::from([(task.key.clone(), task.job.clone())]));
+        self.let_go(&task.from, Stop::Moved(StreamKey::clone(&task.key))).await;
+        pool.lose(&task.from, &Jobs::from([(task.key.clone(), task.job.clone())]));
         let mut pause = Backoff::new(RETAKE_MIN, RETAKE_MAX);
         for _ in 0..RETAKES {
             match self.place(transfer, Some(&task.from)).await {
@@ -213,25 +224,24 @@ impl Mover {
         let (desk, key) = (&self.desk, transfer.source.key());
         let live_topic = desk.parts.topics.live(key);
         let start = Start { source: transfer.source, login: transfer.login, live_topic: &live_topic };
-        let mut workers = desk.parts.pool.view();
-        workers.retain(|(member, worker)| !worker.draining && Some(member) != from);
-        for to in desk.plan(key, &workers).order {
+        let candidates = desk.books().seeing(&desk.parts.pool).successors(key, from);
+        for to in candidates {
             let Some(client) = desk.parts.pool.client(&to) else { continue };
-            desk.recent().placed(key.clone(), to.clone(), Instant::now());
+            desk.books().fleet.place(key, &to, Instant::now());
             let job = transfer.job;
             let failure = match client.adopt(&start, job).await {
                 Ok(()) => {
                     let now = Instant::now();
-                    let mut recent = desk.recent();
-                    recent.placed(key.clone(), to.clone(), now);
-                    for viewer in &job.viewers {
-                        recent.viewer(&viewer.reply_topic, to.clone(), now);
+                    let mut books = desk.books();
+                    books.fleet.place(key, &to, now);
+                    for viewer in job.viewers.iter() {
+                        books.watches(&viewer.reply_topic, to.clone(), now);
                     }
                     return Ok(to);
                 }
                 Err(failure) => failure,
             };
-            desk.recent().refused(key, &to);
+            desk.books().fleet.refused(key, &to);
             debug!(worker = %to, ?failure, "not taken over");
             if let Failure::Final(refusal) = failure {
                 return Err(refusal);

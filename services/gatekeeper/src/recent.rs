@@ -3,59 +3,67 @@
 //! Without it two requests for one stream, a millisecond apart, could land on two workers, and a stop right after a play
 //! could miss. An entry stands only for a few seconds: after that the report is the truth. Time comes in as an argument.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::placement::MemberId;
-use crate::stream::StreamKey;
 
 /// Several times the second within which a worker reports.
-const LIFE: Duration = Duration::from_secs(5);
+pub(crate) const LIFE: Duration = Duration::from_secs(5);
 
-/// Recent placements of streams and of viewers.
-#[derive(Debug, Default)]
-pub(crate) struct Recent {
-    streams: HashMap<StreamKey, (MemberId, Instant)>,
-    viewers: HashMap<String, (MemberId, Instant)>,
+/// Where things are, each for [`LIFE`] after it was put there last.
+#[derive(Debug)]
+pub(crate) struct Recent<K: ?Sized> {
+    entries: HashMap<Arc<K>, (MemberId, Instant)>,
+    /// Oldest first; one that is not in `entries` with this very time was put again or taken.
+    ages: VecDeque<(Instant, Arc<K>)>,
 }
 
-impl Recent {
-    /// `key` is being placed on `member`.
-    pub(crate) fn placed(&mut self, key: StreamKey, member: MemberId, now: Instant) {
-        self.expire(now);
-        self.streams.insert(key, (member, now));
+impl<K: ?Sized> Default for Recent<K> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), ages: VecDeque::new() }
+    }
+}
+
+impl<K: ?Sized + Eq + Hash> Recent<K> {
+    /// `key` is with `member`.
+    pub(crate) fn put(&mut self, key: Arc<K>, member: MemberId, now: Instant) {
+        self.ages.push_back((now, key.clone()));
+        self.entries.insert(key, (member, now));
     }
 
-    /// `member` refused `key` after all.
-    pub(crate) fn refused(&mut self, key: &StreamKey, member: &MemberId) {
-        if self.streams.get(key).is_some_and(|(placed, _)| placed == member) {
-            self.streams.remove(key);
+    /// Where `key` is.
+    pub(crate) fn get(&self, key: &K) -> Option<&MemberId> {
+        self.entries.get(key).map(|(member, _)| member)
+    }
+
+    /// The key as it is kept.
+    pub(crate) fn shared(&self, key: &K) -> Option<Arc<K>> {
+        self.entries.get_key_value(key).map(|(key, _)| key.clone())
+    }
+
+    /// Where `key` was; it is forgotten by that.
+    pub(crate) fn take(&mut self, key: &K) -> Option<MemberId> {
+        self.entries.remove(key).map(|(member, _)| member)
+    }
+
+    /// All that is known.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &MemberId)> {
+        self.entries.iter().map(|(key, (member, _))| (key.as_ref(), member))
+    }
+
+    /// Takes one whose time has passed; to be called until there is none.
+    pub(crate) fn expired(&mut self, now: Instant) -> Option<(Arc<K>, MemberId)> {
+        while self.ages.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) >= LIFE) {
+            let (since, key) = self.ages.pop_front()?;
+            if self.entries.get(&key).is_some_and(|(_, last)| *last == since) {
+                let (member, _) = self.entries.remove(&key)?;
+                return Some((key, member));
+            }
         }
-    }
-
-    /// The viewer on `reply_topic` is with `member`.
-    pub(crate) fn viewer(&mut self, reply_topic: &str, member: MemberId, now: Instant) {
-        self.expire(now);
-        self.viewers.insert(reply_topic.to_owned(), (member, now));
-    }
-
-    /// Where the viewer on `reply_topic` is, as far as remembered; it is forgotten by that.
-    pub(crate) fn take_viewer(&mut self, reply_topic: &str, now: Instant) -> Option<MemberId> {
-        self.expire(now);
-        self.viewers.remove(reply_topic).map(|(member, _)| member)
-    }
-
-    /// All placements that still stand.
-    pub(crate) fn streams(&mut self, now: Instant) -> Vec<(StreamKey, MemberId)> {
-        self.expire(now);
-        self.streams.iter().map(|(key, (member, _))| (key.clone(), member.clone())).collect()
-    }
-
-    /// A few seconds of requests are few enough to look at all of them.
-    fn expire(&mut self, now: Instant) {
-        let stands = |since: &Instant| now.saturating_duration_since(*since) < LIFE;
-        self.streams.retain(|_, (_, since)| stands(since));
-        self.viewers.retain(|_, (_, since)| stands(since));
+        None
     }
 }
 
@@ -63,28 +71,25 @@ impl Recent {
 mod tests {
     use super::*;
 
-    fn key() -> StreamKey {
-        StreamKey { source: "lobby".to_owned(), profile: "source".to_owned() }
+    #[test]
+    fn entries_stand_for_a_few_seconds_after_they_were_put_last() {
+        let (mut recent, start) = (Recent::<str>::default(), Instant::now());
+        recent.put("video_1".into(), "a".into(), start);
+        recent.put("video_2".into(), "a".into(), start);
+        recent.put("video_1".into(), "b".into(), start + LIFE / 2);
+        assert_eq!(recent.expired(start + LIFE.mul_f64(0.99)), None);
+        assert_eq!(recent.expired(start + LIFE), Some(("video_2".into(), "a".into())));
+        assert_eq!(recent.expired(start + LIFE), None);
+        assert_eq!(recent.get("video_1").map(AsRef::as_ref), Some("b"));
+        assert_eq!(recent.expired(start + LIFE.mul_f64(1.5)), Some(("video_1".into(), "b".into())));
+        assert!(recent.entries.is_empty() && recent.ages.is_empty(), "nothing is left behind");
     }
 
     #[test]
-    fn entries_stand_for_a_few_seconds() {
-        let (mut recent, start) = (Recent::default(), Instant::now());
-        recent.placed(key(), "a".into(), start);
-        recent.viewer("video_1", "a".into(), start);
-        assert_eq!(recent.streams(start + LIFE.mul_f64(0.99)), [(key(), "a".into())]);
-        assert_eq!(recent.streams(start + LIFE), []);
-        assert_eq!(recent.take_viewer("video_1", start + LIFE), None);
-    }
-
-    #[test]
-    fn a_refusal_undoes_only_its_own_placement() {
-        let (mut recent, now) = (Recent::default(), Instant::now());
-        recent.placed(key(), "a".into(), now);
-        recent.placed(key(), "b".into(), now);
-        recent.refused(&key(), &"a".into());
-        assert_eq!(recent.streams(now), [(key(), "b".into())]);
-        recent.refused(&key(), &"b".into());
-        assert_eq!(recent.streams(now), []);
+    fn what_was_taken_does_not_expire() {
+        let (mut recent, start) = (Recent::<str>::default(), Instant::now());
+        recent.put("video_1".into(), "a".into(), start);
+        assert_eq!(recent.take("video_1").as_deref(), Some("a"));
+        assert_eq!(recent.expired(start + LIFE), None);
     }
 }

@@ -30,7 +30,7 @@ const FAILURES: usize = 20;
 pub(crate) struct Snapshot {
     members: Vec<(MemberId, Seen)>,
     /// Streams of lost workers that nobody has taken over yet.
-    lost: Vec<(MemberId, StreamKey, Arc<Job>)>,
+    lost: Vec<(MemberId, Arc<StreamKey>, Arc<Job>)>,
     leader: bool,
     several: bool,
     connected: bool,
@@ -117,9 +117,9 @@ fn describe(snapshot: Snapshot, now: SystemTime) -> Status {
     let Snapshot { members, lost, leader, several, connected, uptime, figures, history } = snapshot;
     let ready =
         || members.iter().filter_map(|(_, seen)| if let Seen::Ready(worker) = seen { Some(worker) } else { None });
-    let running: HashSet<&StreamKey> = ready().flat_map(|worker| worker.jobs.keys()).collect();
+    let running: HashSet<&StreamKey> = ready().flat_map(|worker| worker.jobs.keys().map(Arc::as_ref)).collect();
     // A viewer who asked again by itself may be elsewhere before anybody has struck its stream off the list.
-    let homeless: Vec<_> = lost.iter().filter(|(_, key, _)| !running.contains(key)).collect();
+    let homeless: Vec<_> = lost.iter().filter(|(_, key, _)| !running.contains(key.as_ref())).collect();
 
     let names: BTreeMap<&MemberId, String> = members.iter().map(|(id, seen)| (id, name(id, seen))).collect();
     let mut workers: Vec<_> = members
@@ -168,7 +168,8 @@ fn describe(snapshot: Snapshot, now: SystemTime) -> Status {
 
     let jobs = ready().flat_map(|worker| worker.jobs.values()).chain(homeless.iter().map(|(_, _, job)| job));
     // While a stream moves, two workers have its viewers.
-    let viewers: HashSet<&str> = jobs.flat_map(|job| &job.viewers).map(|viewer| viewer.reply_topic.as_str()).collect();
+    let viewers: HashSet<&str> =
+        jobs.flat_map(|job| job.viewers.iter()).map(|viewer| viewer.reply_topic.as_str()).collect();
     let count = viewers.len();
     let Figures { reports, latency_ms, first_frame_ms, rebuffer_ratio } = figures;
     Status {

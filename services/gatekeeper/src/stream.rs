@@ -3,18 +3,19 @@
 //! Everything else imports from here; nothing here imports from anything else.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Name of the profile that always exists: as the camera sends it.
-pub(crate) const SOURCE_PROFILE: &str = "source";
+pub const SOURCE_PROFILE: &str = "source";
 
 /// What a stream is: runs at most once in the whole pool.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct StreamKey {
+pub struct StreamKey {
     /// Name of the source; for a URL that matched a pattern, the entry's name and a digest of the URL.
-    pub(crate) source: String,
+    pub source: String,
     /// Name of the profile.
-    pub(crate) profile: String,
+    pub profile: String,
 }
 
 impl fmt::Display for StreamKey {
@@ -25,26 +26,26 @@ impl fmt::Display for StreamKey {
 
 /// How a profile changes what the camera sends. What is `None` stays as it is, or is the encoder's choice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Transcode {
+pub struct Transcode {
     /// Width of the picture in pixels; even.
-    pub(crate) width: Option<u32>,
+    pub width: Option<u32>,
     /// Height of the picture in pixels; even.
-    pub(crate) height: Option<u32>,
+    pub height: Option<u32>,
     /// Target of the video encoder in bits per second.
-    pub(crate) video_bits_per_second: Option<u32>,
+    pub video_bits_per_second: Option<u32>,
     /// Time from keyframe to keyframe.
-    pub(crate) gop: Option<Duration>,
+    pub gop: Option<Duration>,
     /// H.264 profile as x264 names it.
-    pub(crate) h264_profile: Option<String>,
+    pub h264_profile: Option<String>,
     /// H.264 level as x264 names it.
-    pub(crate) h264_level: Option<String>,
+    pub h264_level: Option<String>,
     /// Highest frame rate in frames per second.
-    pub(crate) max_frame_rate: Option<u32>,
+    pub max_frame_rate: Option<u32>,
 }
 
 /// How media reaches a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub enum Delivery {
     /// Whole GOPs on the reply topic.
     Reply,
     /// A catch-up burst on the reply topic, then the live topic.
@@ -53,7 +54,7 @@ pub(crate) enum Delivery {
 
 /// Which family of verbs a viewer speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Dialect {
+pub enum Dialect {
     /// `<prefix>/*` with `reply_topic`.
     Video,
     /// `client/*` with `resp_topic`.
@@ -62,46 +63,46 @@ pub(crate) enum Dialect {
 
 /// A viewer as the worker is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Viewer {
+pub struct Viewer {
     /// Topic of the viewer's own; identifies it.
-    pub(crate) reply_topic: String,
+    pub reply_topic: String,
     /// How media reaches it.
-    pub(crate) delivery: Delivery,
+    pub delivery: Delivery,
     /// The protocol it speaks.
-    pub(crate) dialect: Dialect,
+    pub dialect: Dialect,
     /// Correlates log lines; chosen by the viewer, empty if it chose none.
-    pub(crate) session: String,
+    pub session: String,
     /// It takes no audio in its catch-up.
-    pub(crate) video_only: bool,
+    pub video_only: bool,
 }
 
 /// Where a stream's numbering stands, so that another worker can go on from there; only handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Continuation {
+pub struct Continuation {
     /// Last generation.
-    pub(crate) generation: u64,
+    pub generation: u64,
     /// Last `mfhd.sequence_number` of any track.
-    pub(crate) sequence_number: u32,
+    pub sequence_number: u32,
     /// End of the timeline, in units of 1/90000 s.
-    pub(crate) decode_time: u64,
+    pub decode_time: u64,
 }
 
 /// Tracks of a running stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Media {
+pub struct Media {
     /// MIME type with the codecs of both tracks.
-    pub(crate) mime_codec: String,
+    pub mime_codec: String,
     /// The run of ffmpeg that it belongs to.
-    pub(crate) generation: u64,
+    pub generation: u64,
     /// The video track.
-    pub(crate) video: VideoTrack,
+    pub video: VideoTrack,
     /// The audio track, unless the stream is silent.
-    pub(crate) audio: Option<AudioTrack>,
+    pub audio: Option<AudioTrack>,
 }
 
 /// Where a stream on a worker is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum State {
+pub enum State {
     /// No keyframe yet.
     #[default]
     Starting,
@@ -115,29 +116,29 @@ pub(crate) enum State {
 
 /// How a stream on a worker does.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Health {
+pub struct Health {
     /// Where it is in its life.
-    pub(crate) state: State,
+    pub state: State,
     /// Runs of ffmpeg after the first.
-    pub(crate) restarts: u32,
+    pub restarts: u32,
     /// Its tracks, once known.
-    pub(crate) media: Option<Media>,
+    pub media: Option<Arc<Media>>,
     /// Frames per second of the source as measured, once known.
-    pub(crate) frame_rate: Option<f64>,
+    pub frame_rate: Option<f64>,
     /// Why the last attempt failed, unless it did not.
-    pub(crate) failure: Option<Failure>,
+    pub failure: Option<Failure>,
 }
 
 impl Health {
     /// Whether media flows.
-    pub(crate) fn live(&self) -> bool {
+    pub fn live(&self) -> bool {
         matches!(self.state, State::Live | State::Lingering)
     }
 }
 
 /// Why a stream does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The camera does not answer.
     Unreachable,
     /// The camera refuses the login.
@@ -150,22 +151,22 @@ pub(crate) enum Failure {
 
 /// The video track as its init segment describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct VideoTrack {
+pub struct VideoTrack {
     /// RFC 6381 codec string.
-    pub(crate) codec: String,
+    pub codec: String,
     /// Width in pixels.
-    pub(crate) width: u32,
+    pub width: u32,
     /// Height in pixels.
-    pub(crate) height: u32,
+    pub height: u32,
 }
 
 /// The audio track as its init segment describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AudioTrack {
+pub struct AudioTrack {
     /// RFC 6381 codec string.
-    pub(crate) codec: String,
+    pub codec: String,
     /// Sampling frequency in hertz.
-    pub(crate) sample_rate: u32,
+    pub sample_rate: u32,
     /// Number of channels.
-    pub(crate) channels: u32,
+    pub channels: u32,
 }

@@ -3,6 +3,7 @@
 //! Domain words go in, domain words come out. It retries nothing: whom to ask next is the handler's business, and
 //! watching again the pool's.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
@@ -378,7 +379,7 @@ fn health(job: &v1::Job) -> Health {
             v1::JobState::Restarting => State::Restarting,
         },
         restarts: job.restarts,
-        media: job.media.clone().and_then(media),
+        media: job.media.clone().and_then(media).map(Arc::new),
         frame_rate: Some(job.frames_per_second).filter(|rate| *rate > 0.0),
         failure: source_failure(job.last_error()),
     }

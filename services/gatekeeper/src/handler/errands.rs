@@ -1,10 +1,9 @@
 //! What workers are asked to do, and in which order which worker is asked.
 //!
-//! A worker's refusal moves on to the next candidate; what another worker could not do better is final. The lock on
-//! recent placements is held only for looking and noting, never while a worker answers.
+//! A worker's refusal moves on to the next candidate; what another worker could not do better is final.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,11 +11,11 @@ use futures::future::join_all;
 use runtime::trace;
 use tracing::{Instrument, debug, info, info_span};
 
+use super::books::Books;
 use super::{Desk, RETRY};
 use crate::metrics::Placement;
-use crate::placement::{self, MemberId, Plan, Worker};
+use crate::placement::{MemberId, Plan, View, Worker};
 use crate::policy::{self, AllowedSource};
-use crate::recent::Recent;
 use crate::refusal::{Code, Refusal};
 use crate::stream::{Media, StreamKey, Viewer};
 use crate::wire;
@@ -58,7 +57,7 @@ impl Desk {
 
     pub(super) async fn play(&self, source: &AllowedSource, viewer: &Viewer) -> Result<(), Refusal> {
         let placed = self.place(source, Errand::Play(viewer)).await?;
-        self.recent().viewer(&viewer.reply_topic, placed.member, Instant::now());
+        self.books().watches(&viewer.reply_topic, placed.member, Instant::now());
         info!(worker = placed.name, "playing");
         Ok(())
     }
@@ -68,10 +67,10 @@ impl Desk {
         let unknown = || Refusal::bad_request("this viewer is not known (any more); send play again");
         let live_topic = self.parts.topics.live(source.key());
         let start = Start { source, login: None, live_topic: &live_topic };
-        let workers = self.parts.pool.view();
-        let Plan { order, running } = self.plan(source.key(), &workers);
-        for member in order.iter().take(running) {
-            let Some(client) = self.parts.pool.client(member) else { continue };
+        let plan = self.books().seeing(&self.parts.pool).plan(source.key());
+        let running = plan.running();
+        for member in plan.take(running) {
+            let Some(client) = self.parts.pool.client(&member) else { continue };
             match client.refresh(&start, viewer).await {
                 Ok(()) => return Ok(()),
                 Err(Failure::Final(refusal)) => return Err(refusal),
@@ -83,22 +82,26 @@ impl Desk {
 
     /// Removes the viewer on `reply_topic` wherever it may be.
     pub(super) async fn stop(&self, reply_topic: &str) {
-        let recent = self.recent().take_viewer(reply_topic, Instant::now());
-        let has = |worker: &Worker| worker.serves(reply_topic);
-        self.stop_where(Stop::Viewer(reply_topic.to_owned()), has, recent).await;
+        let recent = self.books().watched(reply_topic, Instant::now());
+        let mut members: BTreeSet<MemberId> = recent.into_iter().collect();
+        members.extend(self.books().seeing(&self.parts.pool).serving(reply_topic).cloned());
+        self.stop_at(Stop::Viewer(reply_topic.to_owned()), members).await;
     }
 
     /// Removes the viewers of `source` that speak `client/*`.
     pub(super) async fn stop_source(&self, source: &str) {
-        let placed = self.recent().streams(Instant::now()).into_iter().find(|(key, _)| key.source == source);
+        let placed = self.books().fleet.placed(source, Instant::now());
+        let mut members: BTreeSet<MemberId> = placed.into_iter().collect();
         let runs = |worker: &Worker| worker.jobs.keys().any(|key| key.source == source);
-        self.stop_where(Stop::ClientDialect(source.to_owned()), runs, placed.map(|(_, member)| member)).await;
+        let view = self.parts.pool.view();
+        members.extend(view.iter().filter(|(_, worker)| runs(worker)).map(|(member, _)| member.clone()));
+        self.stop_at(Stop::ClientDialect(source.to_owned()), members).await;
     }
 
     /// Ends the streams of entries that are no longer allowed, or mean another camera now.
     pub(super) async fn withdraw(&self, entries: &[String]) {
-        for (member, worker) in self.parts.pool.view() {
-            let Some(client) = self.parts.pool.client(&member) else { continue };
+        for (member, worker) in self.parts.pool.view().iter() {
+            let Some(client) = self.parts.pool.client(member) else { continue };
             let keys = worker.jobs.keys().map(|key| key.source.as_str());
             let sources: BTreeSet<&str> = keys.filter(|source| policy::comes_from(source, entries)).collect();
             for source in sources {
@@ -126,13 +129,10 @@ impl Desk {
         }
     }
 
-    /// Asks those that `has` points at and the one that we remember; if there are none, everyone.
-    async fn stop_where(&self, stop: Stop, has: impl Fn(&Worker) -> bool, remembered: Option<MemberId>) {
-        let view = self.parts.pool.view();
-        let mut members: BTreeSet<MemberId> = remembered.into_iter().collect();
-        members.extend(view.iter().filter(|(_, worker)| has(worker)).map(|(member, _)| member.clone()));
+    /// Asks these members; if there are none, everyone.
+    async fn stop_at(&self, stop: Stop, mut members: BTreeSet<MemberId>) {
         if members.is_empty() {
-            members.extend(view.into_iter().map(|(member, _)| member));
+            members.extend(self.parts.pool.view().iter().map(|(member, _)| member.clone()));
         }
         let clients = members.iter().filter_map(|member| self.parts.pool.client(member));
         let stopped = join_all(clients.map(|client| {
@@ -159,20 +159,22 @@ impl Desk {
         let live_topic = self.parts.topics.live(source.key());
         let start = Start { source, login: login.as_ref(), live_topic: &live_topic };
         let workers = self.parts.pool.view();
-        let Plan { order, running } = self.plan_and_note(source.key(), &workers);
+        let plan = self.plan_and_note(source.key());
+        let running = plan.running();
         let mut retry_after: Option<Duration> = None;
-        let mut draining = 0;
-        for (nth, member) in order.iter().enumerate() {
-            let Some(client) = self.parts.pool.client(member) else { continue };
-            self.recent().placed(source.key().clone(), member.clone(), Instant::now());
+        let (mut candidates, mut draining) = (0, 0);
+        for (nth, member) in plan.enumerate() {
+            candidates += 1;
+            let Some(client) = self.parts.pool.client(&member) else { continue };
+            self.books().fleet.place(source.key(), &member, Instant::now());
             let failure = match errand.run(&client, &start).await {
                 Ok(media) => {
                     self.parts.metrics.placement(Placement::Placed);
-                    return Ok(Placed { member: member.clone(), name: name_of(member, &workers), media });
+                    return Ok(Placed { name: name_of(&member, &workers), member, media });
                 }
                 Err(failure) => failure,
             };
-            self.recent().refused(source.key(), member);
+            self.books().fleet.refused(source.key(), &member);
             debug!(worker = %member, ?failure, "not placed");
             match failure {
                 Failure::Full(after) => {
@@ -196,7 +198,7 @@ impl Desk {
             }
         }
         self.parts.metrics.placement(Placement::Nobody);
-        if draining > 0 && draining == order.len() {
+        if draining > 0 && draining == candidates {
             let text = "the transcoder that runs this source is shutting down and there is no other; try again soon";
             return Err(Refusal { retry_after: Some(RETRY), ..Refusal::new(Code::Draining, text) });
         }
@@ -208,30 +210,24 @@ impl Desk {
         Err(Refusal::no_capacity(text, retry_after.unwrap_or(RETRY)))
     }
 
-    /// Whom to ask about `key`, in which order.
-    pub(crate) fn plan(&self, key: &StreamKey, workers: &[(MemberId, Arc<Worker>)]) -> Plan {
-        let recent = self.recent().streams(Instant::now());
-        placement::plan(key, workers, &recent)
-    }
-
     /// Plans and notes the first choice under one lock, so that a request a moment later sees it.
-    fn plan_and_note(&self, key: &StreamKey, workers: &[(MemberId, Arc<Worker>)]) -> Plan {
-        let now = Instant::now();
-        let mut recent = self.recent();
-        let plan = placement::plan(key, workers, &recent.streams(now));
-        if let Some(first) = plan.order.first() {
-            recent.placed(key.clone(), first.clone(), now);
+    fn plan_and_note(&self, key: &StreamKey) -> Plan {
+        let mut books = self.books();
+        let fleet = books.seeing(&self.parts.pool);
+        let plan = fleet.plan(key);
+        if let Some(first) = plan.first() {
+            fleet.place(key, first, Instant::now());
         }
         plan
     }
 
-    /// What was placed in the last moments.
-    pub(crate) fn recent(&self) -> MutexGuard<'_, Recent> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Where streams and viewers are, as far as this process knows.
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn name_of(member: &MemberId, workers: &[(MemberId, Arc<Worker>)]) -> String {
-    let worker = workers.iter().find(|(id, _)| id == member);
-    worker.map_or_else(|| member.to_string(), |(_, worker)| worker.name.clone())
+fn name_of(member: &MemberId, workers: &View) -> String {
+    let place = workers.binary_search_by(|(id, _)| id.cmp(member));
+    place.map_or_else(|_| member.to_string(), |place| workers[place].1.name.clone())
 }

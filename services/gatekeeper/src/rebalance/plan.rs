@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::placement::{Job, MemberId, Worker};
-use crate::stream::StreamKey;
+use crate::placement::{Fleet, Job, MemberId};
+use crate::stream::{StreamKey, Viewer};
 
 /// Why a stream has to be moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cause {
+pub enum Cause {
     /// Its worker is gone: nothing is seen until it runs elsewhere.
     Lost,
     /// Its worker is on its way out.
@@ -16,7 +16,7 @@ pub(super) enum Cause {
 
 impl Cause {
     /// As metrics and logs spell it.
-    pub(super) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Lost => "lost",
             Self::Draining => "draining",
@@ -26,27 +26,27 @@ impl Cause {
 
 /// A stream that has to be moved.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Task {
+pub struct Task {
     /// Which.
-    pub(super) key: StreamKey,
+    pub key: Arc<StreamKey>,
     /// Why.
-    pub(super) cause: Cause,
+    pub cause: Cause,
     /// Where it ran, or runs.
-    pub(super) from: MemberId,
+    pub from: MemberId,
     /// The stream, with the viewers that have to be served elsewhere: perhaps none.
-    pub(super) job: Arc<Job>,
+    pub job: Arc<Job>,
 }
 
 /// What has to be moved, the most urgent first: who sees nothing before who still sees something, and of those the
 /// stream that most watch.
-pub(super) fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, StreamKey, Arc<Job>)]) -> Vec<Task> {
+pub fn plan(fleet: &Fleet, lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)]) -> Vec<Task> {
     let lost = lost.iter().map(|(from, key, job)| Task {
         key: key.clone(),
         cause: Cause::Lost,
         from: from.clone(),
-        job: unserved(job, ready),
+        job: unserved(job, fleet),
     });
-    let draining = ready.iter().filter(|(_, worker)| worker.draining).flat_map(|(from, worker)| {
+    let draining = fleet.draining().flat_map(|(from, worker)| {
         let watched = worker.jobs.iter().filter(|(_, job)| !job.viewers.is_empty());
         watched.map(|(key, job)| Task {
             key: key.clone(),
@@ -64,23 +64,22 @@ pub(super) fn plan(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, StreamK
 }
 
 /// Without the viewers that asked again, of whom some worker knows by now.
-fn unserved(job: &Arc<Job>, ready: &[(MemberId, Arc<Worker>)]) -> Arc<Job> {
-    let is_served = |topic: &str| ready.iter().any(|(_, worker)| worker.serves(topic));
-    if !job.viewers.iter().any(|viewer| is_served(&viewer.reply_topic)) {
+fn unserved(job: &Arc<Job>, fleet: &Fleet) -> Arc<Job> {
+    let waits = |viewer: &&Viewer| fleet.serving(&viewer.reply_topic).next().is_none();
+    if job.viewers.iter().all(|viewer| waits(&viewer)) {
         return job.clone();
     }
-    let mut job = Job::clone(job);
-    job.viewers.retain(|viewer| !is_served(&viewer.reply_topic));
-    Arc::new(job)
+    Arc::new(Job { viewers: job.viewers.iter().filter(waits).cloned().collect(), ..Job::clone(job) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{Delivery, Dialect, Viewer};
+    use crate::placement::Worker;
+    use crate::stream::{Delivery, Dialect};
 
-    fn key(source: &str) -> StreamKey {
-        StreamKey { source: source.to_owned(), profile: "source".to_owned() }
+    fn key(source: &str) -> Arc<StreamKey> {
+        Arc::new(StreamKey { source: source.to_owned(), profile: "source".to_owned() })
     }
 
     fn job(viewers: &[&str]) -> Arc<Job> {
@@ -99,6 +98,12 @@ mod tests {
         (name.into(), Arc::new(Worker { name: name.to_owned(), draining, jobs, ..Worker::default() }))
     }
 
+    fn planned(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)]) -> Vec<Task> {
+        let mut fleet = Fleet::default();
+        fleet.see(&ready.into());
+        plan(&fleet, lost)
+    }
+
     /// Stream, cause, worker and number of viewers of each task.
     fn told(tasks: &[Task]) -> Vec<(&str, Cause, &str, usize)> {
         tasks.iter().map(|task| (&*task.key.source, task.cause, &*task.from, task.job.viewers.len())).collect()
@@ -106,13 +111,13 @@ mod tests {
 
     #[test]
     fn a_pool_in_good_health_is_left_alone() {
-        assert_eq!(plan(&[worker("a", false, &[("x", &["v1"])]), worker("b", false, &[])], &[]), []);
+        assert_eq!(planned(&[worker("a", false, &[("x", &["v1"])]), worker("b", false, &[])], &[]), []);
     }
 
     #[test]
     fn what_is_watched_on_a_draining_worker_moves_and_the_rest_ends_by_itself() {
         let ready = [worker("a", true, &[("x", &["v1"]), ("idle", &[])]), worker("b", false, &[("y", &["v2"])])];
-        assert_eq!(told(&plan(&ready, &[])), [("x", Cause::Draining, "a", 1)]);
+        assert_eq!(told(&planned(&ready, &[])), [("x", Cause::Draining, "a", 1)]);
     }
 
     #[test]
@@ -120,7 +125,7 @@ mod tests {
         let ready = [worker("a", true, &[("x", &["v1"]), ("y", &["v2", "v3"])])];
         let lost = [("b".into(), key("z"), job(&["v4"]))];
         let expected = [("z", Cause::Lost, "b", 1), ("y", Cause::Draining, "a", 2), ("x", Cause::Draining, "a", 1)];
-        assert_eq!(told(&plan(&ready, &lost)), expected);
+        assert_eq!(told(&planned(&ready, &lost)), expected);
     }
 
     #[test]
@@ -129,6 +134,6 @@ mod tests {
         let lost = [("b".into(), key("x"), job(&["v1", "v2", "v3"])), ("b".into(), key("z"), job(&["v3"]))];
         // v1 asked for the same stream, v3 for another: only v2 is without a picture.
         let expected = [("x", Cause::Lost, "b", 1), ("z", Cause::Lost, "b", 0)];
-        assert_eq!(told(&plan(&ready, &lost)), expected);
+        assert_eq!(told(&planned(&ready, &lost)), expected);
     }
 }

@@ -170,7 +170,7 @@ fn describe(
     let name = object.name_any();
     let mut streams: Vec<(&StreamKey, &Worker)> = view
         .iter()
-        .flat_map(|(_, worker)| worker.jobs.keys().map(|key| (key, worker.as_ref())))
+        .flat_map(|(_, worker)| worker.jobs.keys().map(|key| (key.as_ref(), worker.as_ref())))
         .filter(|(key, _)| policy::entry_of(&key.source) == name)
         .collect();
     // What comes first speaks for the source: as the camera sends it rather than transcoded, and always the same.

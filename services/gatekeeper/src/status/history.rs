@@ -1,6 +1,7 @@
 //! The last minutes, for the charts of a page that was just opened. Pure: who calls says what time it is.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -20,7 +21,7 @@ const SAMPLES: usize = 60;
 pub(super) struct History {
     samples: VecDeque<Sample>,
     /// Restarts that each job told last. Those of a worker that is lost count on from there when it is back.
-    restarts: HashMap<(MemberId, StreamKey), u32>,
+    restarts: HashMap<(MemberId, Arc<StreamKey>), u32>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

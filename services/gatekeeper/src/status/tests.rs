@@ -22,7 +22,8 @@ fn watched(by: &[&str], restarts: u32) -> Arc<Job> {
         video: VideoTrack { codec: "avc1.42C01E".to_owned(), width: 640, height: 360 },
         audio: None,
     };
-    let health = Health { state: State::Live, restarts, media: Some(media), frame_rate: Some(29.97), failure: None };
+    let health =
+        Health { state: State::Live, restarts, media: Some(Arc::new(media)), frame_rate: Some(29.97), failure: None };
     let pattern_url = "rtsp://secret-host/stream".to_owned();
     Arc::new(Job { viewers: by.iter().map(viewer).collect(), pattern_url, health, ..Job::default() })
 }
@@ -33,7 +34,7 @@ fn worker(name: &str, jobs: &[(&str, Arc<Job>)]) -> Worker {
         slots_total: 4,
         slots_used: jobs.len() as u32,
         cpu_cores: 0.304,
-        jobs: jobs.iter().map(|(source, job)| (key(source), job.clone())).collect(),
+        jobs: jobs.iter().map(|(source, job)| (Arc::new(key(source)), job.clone())).collect(),
         ..Worker::default()
     }
 }
@@ -93,7 +94,7 @@ fn it_is_what_its_readers_were_promised() {
 fn no_url_topic_or_session_is_in_it() {
     let lost = worker("t1", &[("yard", watched(&["video/reply/secret-two"], 0))]);
     let mut snapshot = snapshot(vec![ready(worker("t0", &[("site~0123", watched(&["video/reply/secret-one"], 0))]))]);
-    snapshot.lost = vec![("http://t1:1".into(), key("yard"), lost.jobs[&key("yard")].clone())];
+    snapshot.lost = vec![("http://t1:1".into(), Arc::new(key("yard")), lost.jobs[&key("yard")].clone())];
     snapshot.members.push(("http://t1:1".into(), Seen::Lost(Some(Arc::new(lost)))));
     let text = say(snapshot).to_string();
     assert!(text.contains("site~0123") && text.contains("yard"), "{text}");
@@ -109,8 +110,8 @@ fn a_lost_worker_keeps_its_name_and_what_nobody_has_taken_over() {
         ("http://10.0.0.8:50051".into(), Seen::Lost(None)),
     ]);
     snapshot.lost = vec![
-        ("http://10.0.0.7:50051".into(), key("lobby"), watched(&["video_1"], 0)),
-        ("http://10.0.0.7:50051".into(), key("yard"), watched(&["video_2"], 0)),
+        ("http://10.0.0.7:50051".into(), Arc::new(key("lobby")), watched(&["video_1"], 0)),
+        ("http://10.0.0.7:50051".into(), Arc::new(key("yard")), watched(&["video_2"], 0)),
     ];
     let status = describe(snapshot, UNIX_EPOCH);
     let workers: Vec<_> = status.workers.iter().map(|w| (w.name.as_str(), w.state, w.streams, w.viewers)).collect();

@@ -28,7 +28,7 @@ fn runs(worker: &str, stream: &str, profile: &str, viewers: usize, health: Healt
         video_only: false,
     };
     let job = Job { viewers: (0..viewers).map(viewer).collect(), health, ..Job::default() };
-    let worker = Worker { name: worker.to_owned(), jobs: [(key, Arc::new(job))].into(), ..Worker::default() };
+    let worker = Worker { name: worker.to_owned(), jobs: [(Arc::new(key), Arc::new(job))].into(), ..Worker::default() };
     (worker.name.as_str().into(), Arc::new(worker))
 }
 
@@ -39,7 +39,7 @@ fn live(width: u32, frame_rate: f64) -> Health {
         video: VideoTrack { codec: "avc1.42C01E".to_owned(), width, height: 360 },
         audio: None,
     };
-    Health { state: State::Live, media: Some(media), frame_rate: Some(frame_rate), ..Health::default() }
+    Health { state: State::Live, media: Some(Arc::new(media)), frame_rate: Some(frame_rate), ..Health::default() }
 }
 
 fn failing(failure: Failure) -> Health {
