@@ -44,7 +44,7 @@ export async function handOver(browser: Browser, tell: Tell): Promise<Findings> 
       tell(distribution({ ...common, id, title: `Picture stands when its worker is ${title}`, ...(how === 'stop' && { goal: { max: FPS } }) }, pauses));
       tell(distribution({ ...common, id: `${id}.lost`, title: `Frames never shown when its worker is ${title}` }, holes));
     }
-    process.kill(load.pid, 'SIGTERM');
+    load.end();
     await load.crowd.catch(() => undefined);
     return {};
   } finally {

@@ -168,16 +168,13 @@ async function run<T>(reader: string, streams: number, environment: Record<strin
   }
 }
 
-interface Load {
-  readonly pid: number;
-  readonly crowd: ReturnType<typeof watching>['crowd'];
-}
+type Load = ReturnType<typeof watching>;
 
 /** Has each stream watched, and waits until all flow. */
 async function begin(world: WorldProcess, streams: number, profile?: string): Promise<Load> {
   const sources = Array.from({ length: streams }, (_, index) => `s${index}`);
   const rampSeconds = Math.ceil(streams / 8);
-  const seconds = SECONDS + 60;
+  const seconds = SECONDS + 120;
   const load = watching({ broker: world.parts.mqtt, sources, viewers: streams, connections: 4, rampSeconds, seconds, ...(profile && { profile }) });
   load.crowd.catch(() => undefined);
   const url = world.parts.metrics['transcoder0'] ?? '';
@@ -196,8 +193,8 @@ async function live(url: string): Promise<number> {
 }
 
 /** Ends the watching, and tells how it went. */
-function finish({ pid, crowd }: Load): ReturnType<typeof watching>['crowd'] {
-  process.kill(pid, 'SIGTERM');
+function finish({ end, crowd }: Load): ReturnType<typeof watching>['crowd'] {
+  end();
   return crowd;
 }
 

@@ -26,7 +26,8 @@ export interface Crowd {
 }
 
 export interface Watching {
-  readonly pid: number;
+  /** Ends it before its time, if it still goes on. */
+  end(): void;
   /** Resolves when all have watched for as long as they should. */
   readonly crowd: Promise<Crowd>;
 }
@@ -54,7 +55,7 @@ export function watching({ broker, sources, viewers, connections, profile, rampS
       return JSON.parse(output) as Crowd;
     },
   );
-  return { pid: child.pid ?? 0, crowd };
+  return { end: () => child.kill('SIGTERM'), crowd };
 }
 
 /** Keeps a stream running, at next to no cost; returns what ends it. */
