@@ -21,9 +21,3 @@ export function quantileBetween(before: Buckets, after: Buckets, q: number): num
   }
   return low;
 }
-
-/** The value of a counter or gauge without labels. */
-export async function value(url: string, name: string): Promise<number> {
-  const page = await (await fetch(url)).text();
-  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(page)?.[1] ?? NaN);
-}
