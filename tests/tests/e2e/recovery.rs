@@ -244,8 +244,15 @@ async fn a_broker_restart_is_survived() {
     viewer.play_live("lobby").await;
     viewer.until_video(10).await;
     world.broker.part.kill().await;
+    // A gatekeeper stays ready without the broker; what it counts tells when it is back.
+    let unconnected = async {
+        while world.gatekeeper.count("broker_connected").await.expect("counted") > 0.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    wait::within("the gatekeeper notices that the broker is gone", unconnected).await;
     world.restart("mosquitto").await.expect("it starts again");
-    world.gatekeeper.ready().await.expect("the gatekeeper is back");
+    world.gatekeeper.counts("broker_connected", 1.0).await.expect("the gatekeeper is back");
     world.transcoders[0].ready().await.expect("the transcoder is back");
     let mut viewer = Viewer::of(&world).await;
     viewer.play_live("lobby").await;
