@@ -19,7 +19,7 @@ export class Decoder {
   private have = 0;
 
   /** @param input arguments up to and with `-i` */
-  constructor(input: readonly string[], private readonly width: number, private readonly height: number, private readonly seen?: (frame: Decoded) => void) {
+  constructor(input: readonly string[], private readonly width: number, private readonly height: number) {
     const output = ['-an', '-vsync', '0', '-f', 'rawvideo', '-pix_fmt', 'gray', 'pipe:1'];
     const args = ['-loglevel', 'error', '-threads', '1', '-fflags', 'nobuffer', '-flags', 'low_delay', ...input, ...output];
     this.child = spawn('ffmpeg', args, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -29,9 +29,9 @@ export class Decoder {
   }
 
   /** Of a camera: nothing that reads RTSP and decodes can be sooner by much. */
-  static ofCamera(url: string, width: number, height: number, further: readonly string[] = [], seen?: (frame: Decoded) => void): Decoder {
+  static ofCamera(url: string, width: number, height: number, further: readonly string[] = []): Decoder {
     const input = ['-nostdin', '-probesize', '32', '-analyzeduration', '0', ...further, '-rtsp_transport', 'tcp', '-i', url];
-    return new Decoder(input, width, height, seen);
+    return new Decoder(input, width, height);
   }
 
   write(bytes: Uint8Array): void {
@@ -49,11 +49,9 @@ export class Decoder {
     this.have += data.length;
     while (this.have >= size) {
       const all = this.rest.length === 1 ? (this.rest[0] as Buffer) : Buffer.concat(this.rest);
-      const frame = { at: Date.now(), stamp: readStamp(all.subarray(0, size), this.width) };
-      this.frames.push(frame);
+      this.frames.push({ at: Date.now(), stamp: readStamp(all.subarray(0, size), this.width) });
       this.rest = [all.subarray(size)];
       this.have -= size;
-      this.seen?.(frame);
     }
   }
 }

@@ -3,6 +3,7 @@
 // It looks at the element alone, so that it judges any page. Latency is the clock when the browser tells that a frame is
 // presented, less the stamp: one clock. A stamp that fails its check bits is a miss.
 import { chromium, type Browser, type Page } from 'playwright-core';
+import { CHROMIUM } from '../../browser/support/chromium.ts';
 
 export interface Shown {
   /** When the browser told of it, Unix milliseconds. */
@@ -28,20 +29,7 @@ interface Glass {
 }
 
 export function launch(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-    args: [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--autoplay-policy=no-user-gesture-required',
-    ],
-  });
+  return chromium.launch(CHROMIUM);
 }
 
 /** A page of its own caches; unless told otherwise, its frames are noted from the first one on. */

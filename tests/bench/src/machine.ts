@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
+import { CHROMIUM } from '../../browser/support/chromium.ts';
 
 const TICKS = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 const PAGE = Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' }));
@@ -23,7 +24,7 @@ export function machine(): Machine {
     versions: {
       mosquitto: version('mosquitto', ['-h'], /version (\S+)/),
       ffmpeg: version('ffmpeg', ['-version'], /version (\S+)/),
-      chromium: version(process.env['CHROMIUM'] ?? 'chromium', ['--version'], /(\d+\.\d+\.\d+\.\d+)/),
+      chromium: version(CHROMIUM.executablePath, ['--version'], /(\d+\.\d+\.\d+\.\d+)/),
       node: process.versions.node,
       commit: version('git', ['-C', import.meta.dirname, 'describe', '--always', '--dirty'], /(\S+)/),
     },

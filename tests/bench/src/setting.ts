@@ -1,6 +1,4 @@
 // What is measured: the real services, from the release build, with the real broker and cameras.
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorldProcess, type Camera, type Description } from '../../browser/support/world-process.ts';
@@ -32,13 +30,4 @@ export async function startWorld(description: Description): Promise<WorldProcess
 export async function quiet(world: WorldProcess): Promise<void> {
   while ((await world.ffmpegs()) > 0) await delay(100);
   await delay(1000);
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

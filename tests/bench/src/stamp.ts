@@ -1,8 +1,7 @@
 // The camera's clock in its picture: 40 black or white blocks in two rows of 20, the wall clock in milliseconds modulo 2^32,
 // then 8 bits that check it (deploy/local/camera.py says how).
 
-export const COLUMNS = 20;
-export const ROWS = 2;
+const COLUMNS = 20;
 
 /** Reads the stamp of a raw picture, I420 or grey. Unix milliseconds, or undefined if its check bits are wrong. */
 export function readStamp(picture: Uint8Array, width: number): number | undefined {

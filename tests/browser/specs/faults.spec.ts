@@ -1,6 +1,6 @@
 // What goes wrong around a page that plays, and that the page plays on: nobody touches it.
 import type { Page } from '@playwright/test';
-import { awaitFrame, expectSmooth, expectUnbroken, observe, summary } from '../support/observe.ts';
+import { awaitFrame, awaitLive, expectSmooth, expectUnbroken, observe, summary } from '../support/observe.ts';
 import { awaitGenerationAfter, awaitPictureWidth, expectState, pictureSource, stats } from '../support/player.ts';
 import { expect, test, type Camera, type World } from '../support/world.ts';
 
@@ -9,13 +9,6 @@ const LOBBY: Camera = { name: 'lobby', kind: 'aac' };
 async function watch(page: Page, world: World, query = ''): Promise<void> {
   await page.goto(world.page(`source=lobby&autoplay${query}`));
   await awaitFrame(page);
-}
-
-/** Waits until what is on screen is live: after an outage it is older by as long as that was, until the player jumps. */
-async function awaitLive(page: Page): Promise<void> {
-  await expect
-    .poll(async () => (await observe(page, 0.5)).frames.at(-1)?.age, { message: 'age of the picture in ms' })
-    .toBeLessThan(500);
 }
 
 test('one camera frame in 50 lost freezes nothing', async ({ page, startWorld }) => {

@@ -1,6 +1,6 @@
 // The renderer without a buffer, for video alone: what it must do as the other one does, and when it gives way to it.
 import type { Page } from '@playwright/test';
-import { awaitFrame, expectSmooth, expectUnbroken, observe, summary } from '../support/observe.ts';
+import { awaitFrame, awaitLive, expectSmooth, expectUnbroken, observe, summary } from '../support/observe.ts';
 import { awaitGenerationAfter, awaitPictureWidth, expectState, latencies, stats } from '../support/player.ts';
 import { expect, test, type Camera, type World } from '../support/world.ts';
 
@@ -19,13 +19,6 @@ function stream(page: Page): Promise<string | undefined> {
     const { video } = document.querySelector('mqtt-video') as HTMLElement & { video: HTMLVideoElement };
     return (video.srcObject as MediaStream | null)?.id;
   });
-}
-
-/** Waits until what is on screen is live. */
-async function awaitLive(page: Page): Promise<void> {
-  await expect
-    .poll(async () => (await observe(page, 0.5)).frames.at(-1)?.age, { message: 'age of the picture in ms' })
-    .toBeLessThan(500);
 }
 
 for (const kind of ['silent', 'bframes', 'gop4'] as const) {

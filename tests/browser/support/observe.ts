@@ -154,6 +154,13 @@ export async function awaitFrame(page: Page, selector = PLAYER): Promise<void> {
   );
 }
 
+/** Waits until what is on screen is live: after an outage it is older by as long as that was, until the player jumps. */
+export async function awaitLive(page: Page): Promise<void> {
+  await expect
+    .poll(async () => (await observe(page, 0.5)).frames.at(-1)?.age, { message: 'age of the picture in ms' })
+    .toBeLessThan(500);
+}
+
 /** What a picture must be like. */
 export interface Expectation {
   readonly fps?: number;
