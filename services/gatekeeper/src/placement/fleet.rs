@@ -18,6 +18,9 @@ use crate::stream::StreamKey;
 /// pools; in small ones the share is rounded to whole streams, so that two streams on two workers are one each.
 pub(super) const SLACK: f64 = 1.25;
 
+/// Offset basis of 64-bit FNV-1a.
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
 /// The ready workers, and the placements that their reports may not show yet.
 #[derive(Debug, Default)]
 pub struct Fleet {
@@ -313,11 +316,11 @@ impl Fleet {
 /// FNV-1a over what comes before a worker's name.
 fn hash(key: &StreamKey) -> u64 {
     let bytes = [key.source.as_bytes(), b"/", key.profile.as_bytes(), b"@"];
-    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, fnv)
+    bytes.into_iter().fold(FNV_BASIS, fnv)
 }
 
 fn topic(reply_topic: &str) -> u64 {
-    fnv(0xcbf2_9ce4_8422_2325, reply_topic.as_bytes())
+    fnv(FNV_BASIS, reply_topic.as_bytes())
 }
 
 /// Highest random weight: FNV-1a over both names, finished as splitmix64 does so that close names score far apart. Part
