@@ -33,11 +33,11 @@ pub(crate) struct Invocation {
 pub(crate) fn invocation(spec: &Spec, plan: Plan, timeout: Duration) -> Invocation {
     let mut args = Args::default();
     args.push("-nostdin -hide_banner -loglevel error -fflags nobuffer -flags low_delay");
-    args.push(match plan.probe {
-        Probe::Short => "-probesize 50000 -analyzeduration 500000",
-        Probe::Long => "-probesize 5000000 -analyzeduration 5000000",
-    });
-    let script = input(&mut args, &spec.source, timeout);
+    let probe = probe(plan.probe);
+    for (name, value) in probe {
+        args.push(&format!("-{name} {value}"));
+    }
+    let script = input(&mut args, &spec.source, &probe, timeout);
     args.push("-map 0:v:0");
     match (&spec.transcode, plan.video) {
         (Some(transcode), _) => encode_profile(&mut args, transcode),
@@ -58,7 +58,20 @@ pub(crate) fn invocation(spec: &Spec, plan: Plan, timeout: Duration) -> Invocati
     Invocation { args: args.0, script, audio }
 }
 
-fn input(args: &mut Args, source: &Source, timeout: Duration) -> Option<SecretString> {
+/// How long ffmpeg looks at the source before it writes anything, as options and their values: bytes, microseconds, frames.
+///
+/// Left to itself it would wait for twenty frames to guess a frame rate that nobody asks for, and for seven that are decoded to
+/// learn of B-frames. What is needed is the size of the picture, which any slice tells once the parameter sets are known, so a
+/// tenth of a second will do: a frame of each track.
+fn probe(probe: Probe) -> [(&'static str, &'static str); 3] {
+    let (bytes, microseconds) = match probe {
+        Probe::Short => ("50000", "100000"),
+        Probe::Long => ("5000000", "5000000"),
+    };
+    [("probesize", bytes), ("analyzeduration", microseconds), ("fpsprobesize", "0")]
+}
+
+fn input(args: &mut Args, source: &Source, probe: &[(&str, &str)], timeout: Duration) -> Option<SecretString> {
     let timeout = timeout.as_micros();
     let Some(url) = source.secret_url() else {
         args.push(&format!("-protocol_whitelist {PROTOCOLS} -rtsp_transport tcp -timeout {timeout} -i"));
@@ -68,8 +81,10 @@ fn input(args: &mut Args, source: &Source, timeout: Duration) -> Option<SecretSt
     args.push(&format!("-f concat -safe 0 -protocol_whitelist pipe,{PROTOCOLS} -i pipe:0"));
     // In a quoted string only the quote itself is special, and it is written outside of the quotes.
     let quoted = url.expose_secret().replace('\'', r"'\''");
+    // It looks twice, at the script and at what the script names, and at the latter by its defaults unless told here too.
+    let probe: String = probe.iter().map(|(name, value)| format!("option {name} {value}\n")).collect();
     let script =
-        format!("ffconcat version 1.0\nfile '{quoted}'\noption rtsp_transport tcp\noption timeout {timeout}\n");
+        format!("ffconcat version 1.0\nfile '{quoted}'\noption rtsp_transport tcp\noption timeout {timeout}\n{probe}");
     Some(script.into())
 }
 

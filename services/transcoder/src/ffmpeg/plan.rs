@@ -53,7 +53,7 @@ pub(crate) enum Audio {
 /// How hard to look at the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Probe {
-    /// Half a second: enough where the session description tells the parameters.
+    /// A tenth of a second: enough where the session description tells the parameters.
     #[default]
     Short,
     /// Seconds: for sources that tell them only with their next keyframe.
