@@ -1,5 +1,6 @@
 // The engine as a module: everything that a page needs that builds its own skin.
-export { Player, type PlayerEvents, type PlayerOptions } from './engine/player';
+export { Player } from './engine/player';
+export type { PlayerEvents, PlayerOptions } from './engine/contract';
 export type { Renderer } from './engine/stage';
 export type { PlayerState } from './engine/state';
 export type { PlayerStats } from './engine/stats';

@@ -6,7 +6,8 @@ import { displayTime } from '../src/engine/frames';
 import { Freshness } from '../src/engine/freshness';
 import { RoundTrip } from '../src/engine/round-trip';
 import { BitrateMeter, CaptureTimes, Percentiles } from '../src/engine/meters';
-import { noTotals, since } from '../src/engine/stats';
+import { StartUp } from '../src/engine/start-up';
+import { noTotals, since, Tally } from '../src/engine/tally';
 
 describe('backoff', () => {
   test('doubles to its cap, half of it by chance', () => {
@@ -110,6 +111,40 @@ describe('report of quality', () => {
     const now = { ...noTotals(), stalls: 2, decodedFrames: 600, droppedFrames: 1, reconnects: 1 };
     expect(since(now, before)).toEqual({ ...noTotals(), decodedFrames: 300, reconnects: 1 });
   });
+});
+
+describe('start-up', () => {
+  test('ends with the first frame, of whatever stage', () => {
+    const startUp = new StartUp(1000);
+    expect(startUp.traceparent).toMatch(/^00-/);
+    expect(startUp.report(1100)).toBeUndefined();
+    startUp.shown(1200, 1150);
+    startUp.shown(5000, 4900);
+    expect(startUp.firstFrameMs).toBe(200);
+    expect(startUp.traceparent).toBeUndefined();
+  });
+
+  test('is told once', () => {
+    const startUp = new StartUp(1000);
+    const { traceparent } = startUp;
+    startUp.shown(1200, 1150);
+    expect(startUp.report(3000)).toEqual({ firstFrameMs: 200, firstMediaMs: 150, sincePlayMs: 2000, traceparent });
+    expect(startUp.report(4000)).toBeUndefined();
+  });
+});
+
+test('a tally goes on from sitting to sitting', () => {
+  const sitting = (stalls: number, gaps: number): Parameters<Tally['total']>[0] =>
+    ({
+      stage: { counts: { watchedMs: 0, stalls, rebufferMs: 0 }, frames: { decoded: 0, dropped: 0 } },
+      intake: { counts: { gaps, lostMessages: 0, damaged: 0 } },
+    }) as unknown as Parameters<Tally['total']>[0];
+  const tally = new Tally();
+  tally.absorb(sitting(2, 1));
+  tally.reconnected();
+  expect(tally.total(sitting(1, 0))).toEqual({ ...noTotals(), stalls: 3, gaps: 1, reconnects: 1 });
+  expect(tally.news(sitting(1, 0))).toMatchObject({ stalls: 3, reconnects: 1 });
+  expect(tally.news(sitting(2, 0))).toEqual({ ...noTotals(), stalls: 1 });
 });
 
 describe('cadence', () => {

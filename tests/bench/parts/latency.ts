@@ -8,7 +8,7 @@ import { distribution, single, type Figure, type Findings, type Tell } from '../
 import { ages, firstFrame, longestPause, missing, openPage, watch } from '../src/glass.ts';
 import { BusyMeter } from '../src/machine.ts';
 import { LARGE, LOSSY, quiet, SMALL, SOUND, startWorld } from '../src/setting.ts';
-import { startChain } from '../yardsticks/chain.ts';
+import { startChain, whole } from '../yardsticks/chain.ts';
 import { startPipe } from '../yardsticks/pipe.ts';
 
 const SECONDS = 60;
@@ -146,8 +146,8 @@ async function yardsticks(browser: Browser, world: WorldProcess, camera: Camera,
   busy = new BusyMeter();
   const subscriber = await mqtt.connectAsync(world.parts.mqtt);
   const decoder = new Decoder(['-probesize', '32', '-f', 'mp4', '-i', 'pipe:0'], width, height);
-  subscriber.on('message', (_, payload) => decoder.write(payload));
-  await subscriber.subscribeAsync(['chain/init', 'chain/media']);
+  subscriber.on('message', whole((bytes) => decoder.write(bytes)));
+  await subscriber.subscribeAsync('chain/#');
   await rest(YARDSTICK_SECONDS);
   yardstick('broker', 'Bare ffmpeg → broker, decoded there', busy, decodedAges(decoder.frames, 2000));
   await decoder.end();
@@ -160,6 +160,8 @@ async function yardsticks(browser: Browser, world: WorldProcess, camera: Camera,
   busy = new BusyMeter();
   const frames = await watch(page, YARDSTICK_SECONDS);
   yardstick('chain', 'Bare ffmpeg → broker → a small MSE page', busy, ages(frames));
+  const about = { id: `latency.${what}.chain.missing`, unit: '%', yardstick: true, busy: busy.percent };
+  tell(single({ ...about, title: `Frames not shown, bare ffmpeg → broker → a small MSE page, ${what}` }, missing(frames, FPS)));
   await page.close();
   await chain.end();
 }

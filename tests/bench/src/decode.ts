@@ -2,7 +2,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { readStamp } from './stamp.ts';
+import { readStamp } from '../../browser/support/stamp.ts';
 
 export interface Decoded {
   /** Unix milliseconds. */

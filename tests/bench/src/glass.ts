@@ -4,6 +4,7 @@
 // presented, less the stamp: one clock. A stamp that fails its check bits is a miss.
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { CHROMIUM } from '../../browser/support/chromium.ts';
+import { VIDEO_STAMP, type VideoStamp } from '../../browser/support/stamp.ts';
 
 export interface Shown {
   /** When the browser told of it, Unix milliseconds. */
@@ -37,7 +38,10 @@ export async function openPage(browser: Browser, noted = true): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, bypassCSP: true });
   // The compiler names functions by it.
   await page.addInitScript('globalThis.__name = (of) => of');
-  if (noted) await page.addInitScript(note);
+  if (noted) {
+    await page.addInitScript(VIDEO_STAMP);
+    await page.addInitScript(note);
+  }
   return page;
 }
 
@@ -82,36 +86,13 @@ export function longestPause(frames: readonly Shown[]): number {
 function note(): void {
   const glass: Glass = { frames: [] };
   Object.assign(globalThis, { glass });
+  const { videoStamp } = globalThis as unknown as { videoStamp: VideoStamp };
   globalThis.WebSocket = new Proxy(WebSocket, {
     construct(target, args: ConstructorParameters<typeof WebSocket>) {
       glass.asked ??= Date.now();
       return new target(...args);
     },
   });
-
-  const columns = 20;
-  const rows = 2;
-  const scale = 4;
-  const canvas = new OffscreenCanvas(columns * scale, rows * scale);
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  const read = (video: HTMLVideoElement): number | undefined => {
-    if (!context) return undefined;
-    const height = (video.videoHeight * rows * 16) / (columns * 9);
-    context.drawImage(video, 0, 0, video.videoWidth, height, 0, 0, canvas.width, canvas.height);
-    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-    let low = 0;
-    let check = 0;
-    for (let index = 0; index < columns * rows; index += 1) {
-      const x = (index % columns) * scale + scale / 2;
-      const y = Math.floor(index / columns) * scale + scale / 2;
-      const bit = (data[(y * canvas.width + x) * 4] ?? 0) > 125 ? 1 : 0;
-      if (index < 32) low = low * 2 + bit;
-      else check = check * 2 + bit;
-    }
-    if (((((low >>> 24) ^ (low >>> 16) ^ (low >>> 8) ^ low ^ 0xa5) * 29) & 0xff) !== check) return undefined;
-    const now = Date.now();
-    return now - ((now - low) % 2 ** 32);
-  };
 
   const followed = new WeakSet<HTMLVideoElement>();
   const follow = (video: HTMLVideoElement): void => {
@@ -120,7 +101,7 @@ function note(): void {
     const onFrame: VideoFrameRequestCallback = (_, { presentedFrames: presented }) => {
       video.requestVideoFrameCallback(onFrame);
       const at = Date.now();
-      const stamp = read(video);
+      const stamp = videoStamp(video);
       glass.frames.push(stamp === undefined ? { at, presented } : { at, stamp, presented });
     };
     video.requestVideoFrameCallback(onFrame);

@@ -1,16 +1,21 @@
 // The yardstick for the whole way: what plain ffmpeg, a broker and MSE can do when each is set up well. ffmpeg's own
 // fragmented MP4, one fragment a frame, goes to the broker as it comes; a page of some lines plays it.
 //
+// A fragment is cut into messages that mosquitto 2.0 sends at once, and an append takes a byte stream: whoever begins with a
+// first part needs to know no more. The topics say which part is one: chain/init (retained), chain/first, chain/more.
+//
 // The same worker, with a subscriber that decodes in place of a browser, is the yardstick for the way to the broker.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import mqtt from 'mqtt';
 import { WebSocket } from 'ws';
 
+/** Of a message: what is above 4,096 with its topic goes out in several turns of the broker's loop. */
+const MOST_BYTES = 3900;
 const PAGE = `<!doctype html><video muted playsinline style="width: 640px"></video>
 <script src="mqtt.js"></script><script type="module" src="page.js"></script>`;
 
@@ -25,6 +30,8 @@ export interface Chain {
 /** @param codec RFC 6381; @param websocket of the broker, for the page */
 export async function startChain(camera: string, broker: string, websocket: string, codec: string): Promise<Chain> {
   const client = await mqtt.connectAsync(broker);
+  // Else the last part of a fragment waits until the others are acknowledged.
+  (client.stream as unknown as Socket).setNoDelay(true);
   const input = ['-probesize', '32', '-analyzeduration', '0', '-rtsp_transport', 'tcp', '-i', camera];
   const output = ['-c', 'copy', '-an', '-movflags', 'empty_moov+default_base_moof+frag_every_frame'];
   const args = ['-nostdin', '-loglevel', 'error', '-fflags', 'nobuffer', '-flags', 'low_delay', ...input, ...output];
@@ -32,11 +39,16 @@ export async function startChain(camera: string, broker: string, websocket: stri
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exit = once(ffmpeg, 'exit');
-  const split = new Split((init, bytes) => client.publish(init ? 'chain/init' : 'chain/media', bytes, { retain: init }));
+  const split = new Split((init, bytes) => {
+    if (init) client.publish('chain/init', bytes, { retain: true });
+    else for (let at = 0; at < bytes.length; at += MOST_BYTES) {
+      client.publish(at === 0 ? 'chain/first' : 'chain/more', bytes.subarray(at, at + MOST_BYTES));
+    }
+  });
   ffmpeg.stdout.on('data', (data: Buffer) => split.push(data));
 
   const bundle = readFileSync(createRequire(import.meta.url).resolve('mqtt/dist/mqtt.min'));
-  const script = `(${play.toString()})(${JSON.stringify({ websocket, codec })})`;
+  const script = `(${play.toString()})(${JSON.stringify({ websocket, codec })}, ${whole.toString()})`;
   const server = createServer((request, response) => {
     if (request.url === '/mqtt.js') response.setHeader('content-type', 'text/javascript').end(bundle);
     else if (request.url === '/page.js') response.setHeader('content-type', 'text/javascript').end(script);
@@ -67,7 +79,7 @@ async function subscribe(websocket: string, viewers: number): Promise<() => void
     await once(socket, 'open');
     const header = Buffer.concat([field('MQTT'), Buffer.from([4, 2, 0, 0])]);
     socket.send(packet(0x10, Buffer.concat([header, field(`chain-${viewer}`)])));
-    socket.send(packet(0x82, Buffer.concat([Buffer.from([0, 1]), field('chain/media'), Buffer.from([0])])));
+    socket.send(packet(0x82, Buffer.concat([Buffer.from([0, 1]), field('chain/#'), Buffer.from([0])])));
   }
   return () => sockets.forEach((socket) => socket.terminate());
 }
@@ -94,33 +106,56 @@ class Split {
   }
 }
 
+/** Gives what may be appended of what comes: from an init segment on, and from the first part of a fragment on. */
+export function whole(give: (bytes: Uint8Array) => void): (topic: string, payload: Uint8Array) => void {
+  let begun = false;
+  return (topic, payload) => {
+    begun ||= topic === 'chain/first';
+    if (begun || topic === 'chain/init') give(payload);
+  };
+}
+
 /** Runs in the page. */
-function play({ websocket, codec }: { websocket: string; codec: string }): void {
-  /** Seconds behind the end of what is buffered. */
-  const BEHIND = 0.1;
+function play({ websocket, codec }: { websocket: string; codec: string }, filter: typeof whole): void {
+  /**
+   * Seconds of picture that are left when the next one begins to come: Chromium asks for a picture two refreshes of the
+   * display before it is due, and holds its clock when it is not there.
+   */
+  const MARGIN = 0.04;
   const video = document.querySelector('video') as HTMLVideoElement;
   const source = new MediaSource();
   video.src = URL.createObjectURL(source);
   source.addEventListener('sourceopen', () => {
     const buffer = source.addSourceBuffer(`video/mp4; codecs="${codec}"`);
     const waiting: Uint8Array[] = [];
-    let placed = false;
+    /** All that waits at once: an append takes its turn with the page's other work. */
     const append = (): void => {
-      if (buffer.updating) return;
-      const next = waiting.shift();
-      if (next) buffer.appendBuffer(next as Uint8Array<ArrayBuffer>);
+      if (buffer.updating || waiting.length === 0) return;
+      const bytes = new Uint8Array(waiting.reduce((sum, { length }) => sum + length, 0));
+      let at = 0;
+      for (const part of waiting.splice(0)) {
+        bytes.set(part, at);
+        at += part.length;
+      }
+      buffer.appendBuffer(bytes);
+    };
+    const margin = (): number | undefined => {
+      const { buffered } = buffer;
+      return buffered.length === 0 ? undefined : buffered.end(buffered.length - 1) - video.currentTime;
+    };
+    let placed = false;
+    let mean = MARGIN;
+    const steer = (): void => {
+      mean += ((margin() ?? mean) - mean) / 15;
+      const error = mean - MARGIN;
+      video.playbackRate = Math.abs(error) < 0.005 ? 1 : 1 + Math.min(0.1, Math.max(-0.1, error));
     };
     buffer.addEventListener('updateend', () => {
-      const { buffered } = buffer;
-      if (buffered.length > 0) {
-        const end = buffered.end(buffered.length - 1);
-        const gap = end - video.currentTime;
-        if (!placed || gap > 2) {
-          placed = true;
-          video.currentTime = Math.max(buffered.start(buffered.length - 1), end - BEHIND);
-        }
-        const error = gap - BEHIND;
-        video.playbackRate = Math.abs(error) < 0.03 ? 1 : Math.min(1.5, Math.max(0.8, 1 + error * 0.8));
+      const behind = margin();
+      if (behind !== undefined && (!placed || behind > 1)) {
+        placed = true;
+        mean = MARGIN;
+        video.currentTime = Math.max(buffer.buffered.start(buffer.buffered.length - 1), video.currentTime + behind - MARGIN);
       }
       if (video.paused) void video.play().catch(() => undefined);
       append();
@@ -131,12 +166,11 @@ function play({ websocket, codec }: { websocket: string; codec: string }): void 
     }
     const { mqtt } = globalThis as unknown as { mqtt: { connect(url: string): Client } };
     const client = mqtt.connect(websocket);
-    client.on('connect', () => {
-      client.subscribe('chain/init');
-      client.subscribe('chain/media');
-    });
-    client.on('message', (_, payload) => {
-      waiting.push(payload);
+    const take = filter((bytes) => waiting.push(bytes));
+    client.on('connect', () => client.subscribe('chain/#'));
+    client.on('message', (topic, payload) => {
+      if (topic === 'chain/first') steer();
+      take(topic, payload);
       append();
     });
   });

@@ -3,6 +3,7 @@
 // It looks at the <video> element alone, never at the player around it, so that it judges any page. The cameras burn the
 // wall clock into each frame (deploy/local/camera.py says how); reading it back tells what is truly on screen, and how old.
 import { expect, type Page } from '@playwright/test';
+import { VIDEO_STAMP, type VideoStamp } from './stamp.ts';
 
 export interface Frame {
   /** Its place on the video's clock, in seconds. */
@@ -39,46 +40,20 @@ export const PLAYER = 'mqtt-video';
 /** Waits until the element shows a frame, then watches it for `seconds`. */
 export async function observe(page: Page, seconds: number, selector = PLAYER): Promise<Observation> {
   await awaitFrame(page, selector);
+  await page.evaluate(VIDEO_STAMP);
   return page.evaluate(
     ({ selector, seconds }) =>
       new Promise<Observation>((resolve) => {
         type Media = HTMLVideoElement & { webkitAudioDecodedByteCount?: number };
         const found = document.querySelector(selector) as Media & { video?: Media };
         const video = found.video ?? found;
-
-        // Two rows of 20 blocks, each a twentieth of the picture's width, on a picture of 16:9.
-        const COLUMNS = 20;
-        const ROWS = 2;
-        const SCALE = 4;
-        const canvas = new OffscreenCanvas(COLUMNS * SCALE, ROWS * SCALE);
-        const context = canvas.getContext('2d', { willReadFrequently: true });
-        const readStamp = (): number | undefined => {
-          if (!context) return undefined;
-          const height = (video.videoHeight * ROWS * 16) / (COLUMNS * 9);
-          context.drawImage(video, 0, 0, video.videoWidth, height, 0, 0, canvas.width, canvas.height);
-          const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-          const bit = (index: number): number => {
-            const x = (index % COLUMNS) * SCALE + SCALE / 2;
-            const y = Math.floor(index / COLUMNS) * SCALE + SCALE / 2;
-            return (data[(y * canvas.width + x) * 4] ?? 0) > 125 ? 1 : 0;
-          };
-          const number = (from: number, bits: number): number => {
-            let value = 0;
-            for (let index = from; index < from + bits; index += 1) value = value * 2 + bit(index);
-            return value;
-          };
-          const low = number(0, 32);
-          const check = (((low >>> 24) ^ (low >>> 16) ^ (low >>> 8) ^ low ^ 0xa5) * 29) & 0xff;
-          if (check !== number(32, 8)) return undefined;
-          const now = Date.now();
-          return now - ((now - low) % 2 ** 32);
-        };
+        const { videoStamp } = globalThis as unknown as { videoStamp: VideoStamp };
 
         const frames: Frame[] = [];
         let watching = true;
         const onFrame: VideoFrameRequestCallback = (_, { mediaTime, presentedFrames: presented, expectedDisplayTime }) => {
           if (!watching) return;
-          const stamp = readStamp();
+          const stamp = videoStamp(video);
           const shownAt = Date.now() + expectedDisplayTime - performance.now();
           frames.push(stamp === undefined ? { mediaTime, presented } : { mediaTime, presented, stamp, age: shownAt - stamp });
           video.requestVideoFrameCallback(onFrame);

@@ -232,7 +232,14 @@ export class Connection {
 
   private deliver(topic: string, payload: Uint8Array, packet: IPublishPacket): void {
     const correlation = packet.properties?.correlationData;
-    for (const route of [...(this.routes.get(topic) ?? [])]) route.receive({ topic, payload, correlation });
+    for (const route of [...(this.routes.get(topic) ?? [])]) {
+      try {
+        route.receive({ topic, payload, correlation });
+      } catch (error) {
+        // mqtt.js would never finish with what it is reading, and nothing more would arrive, for anybody on the page.
+        reportError(error);
+      }
+    }
   }
 
   private sendSubscribe(routes: readonly Route[]): void {

@@ -20,7 +20,7 @@ export function displayTime(
 
 export class FrameWatch {
   /** Ages of the frames shown since the last report, milliseconds. */
-  readonly latencies = new Percentiles();
+  private readonly latencies = new Percentiles();
   /** Age of the last frame. */
   latency: number | undefined;
   private handle: number | undefined;
@@ -42,6 +42,14 @@ export class FrameWatch {
       onFirst();
     };
     this.handle = this.video.requestVideoFrameCallback(onFrame);
+  }
+
+  /** What the latencies were since this was asked last. */
+  take(): { readonly p50: number; readonly p95: number } | undefined {
+    const p50 = this.latencies.at(0.5);
+    const p95 = this.latencies.at(0.95);
+    this.latencies.clear();
+    return p50 !== undefined && p95 !== undefined ? { p50, p95 } : undefined;
   }
 
   /** Idempotent. */

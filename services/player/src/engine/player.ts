@@ -1,92 +1,49 @@
 // The engine: plays one camera in one video element until it is told to stop, whatever happens in between.
 //
-// It owns what lasts longer than a sitting: the lease on the connection, the one timer, the page's visibility, the counts,
-// the report of quality. It knows no DOM beyond the video element. Whenever something has to be another way than a sitting
-// can be (with audio, after a decoder error), it takes a new one. close() is idempotent and leaves no timer, listener, subscription or viewer behind.
+// It owns what lasts longer than a sitting: the lease on the connection, the one timer, the page's visibility. What it says
+// it is doing is in standing, what it counts in tally, what the next sitting is to be in seating. Whenever something has to
+// be another way than a sitting can be (with audio, after a decoder error), it takes a new one. It knows no DOM beyond the
+// video element. close() is idempotent and leaves no timer, listener, subscription or viewer behind.
 import { WorkerClock } from './clock';
+import type { PlayerEvents, PlayerOptions } from './contract';
 import { Emitter } from './emitter';
 import { PlayerError } from './errors';
 import { FrameWatch } from './frames';
 import { acquire, type Lease } from './pool';
-import { makeStage, rendererFor } from './renderer';
+import { makeStage } from './renderer';
+import { Seating } from './seating';
 import { Sitting } from './sitting';
-import type { Renderer } from './stage';
-import { stateOf, type PlayerState } from './state';
-import { noTotals, since, snapshot, type PlayerStats, type Totals } from './stats';
-import { newTrace } from './trace';
-import { randomName, type TrackName } from './viewing';
-import { qualityReport, type Described, type Target, type Wanted } from './wire';
-
-export interface PlayerOptions {
-  /** WebSocket URL of the broker; may hold a login. */
-  readonly broker: string;
-  /** First level of the topics; "video" unless the service was told otherwise. */
-  readonly topicPrefix?: string;
-  /** What to play: a name, or an allowlisted URL. */
-  readonly target: Target;
-  readonly profile?: string | undefined;
-  readonly token?: string | undefined;
-  /** True: video alone, which starts sooner, stays nearer to the live edge, and is all that autoplay allows. */
-  readonly muted?: boolean;
-  /** How the picture gets on screen where there is a choice; default: mse. What it came to is in the stats. */
-  readonly renderer?: Renderer;
-}
-
-export interface PlayerEvents {
-  state: PlayerState;
-  /** Once for each refusal or failure, in the words of PlayerError. */
-  error: PlayerError;
-  /** About once a second while it plays. */
-  stats: PlayerStats;
-  /** The first frame from the current stage is on screen; milliseconds since play(), or since the swap. */
-  firstframe: number;
-  stall: undefined;
-  generation: number;
-  /** The video element is about to lose its picture, to a new stage; draw it now to keep it. */
-  swap: undefined;
-  /** Muted or not, by the user or because autoplay asked for it. */
-  muted: boolean;
-}
+import { StartUp } from './start-up';
+import { Standing } from './standing';
+import type { PlayerState } from './state';
+import { snapshot, type PlayerStats } from './stats';
+import { Tally } from './tally';
+import { randomName } from './viewing';
+import { qualityReport, type Described, type Quality, type Wanted } from './wire';
 
 const TICK_MS = 100;
 const STATS_MS = 1000;
 const QOE_MS = 10_000;
-/** Decoders that fail more often than this in a minute are not going to succeed. */
-const MOST_DECODER_ERRORS = 3;
 
 export class Player {
   readonly events = new Emitter<PlayerEvents>();
   readonly session = randomName();
   private lease: Lease | undefined;
   private sitting: Sitting | undefined;
-  private current: PlayerState = 'idle';
-  private lastError: PlayerError | undefined;
-  private connectionError: PlayerError | undefined;
+  private readonly standing = new Standing(this.events);
   private readonly clock = new WorkerClock();
   private readonly frames: FrameWatch;
-  private readonly totals = noTotals();
-  /** What the last report of quality covered. */
-  private reported = noTotals();
-  private reportedFirstFrame = false;
-  private readonly brokenAt: number[] = [];
-  private startedAt = 0;
-  private firstFrameMs: number | undefined;
-  private firstMediaMs: number | undefined;
-  /** Of this play; it ends with the first frame. */
-  private traceparent: string | undefined;
+  private readonly tally = new Tally();
+  private readonly seating: Seating;
+  /** Of the current play, or the last one. */
+  private startUp: StartUp | undefined;
   private seatedAt = 0;
   private frameIsUp = false;
-  /** A frame was up since play(), from whatever stage. */
-  private hadFrame = false;
   private wasUp = false;
   private timer: ReturnType<typeof setInterval> | undefined;
   private statsAt = 0;
   private qoeAt = 0;
   private isMuted: boolean;
-  /** Audio was promised and did not come; not asked for again before the next generation. */
-  private audioIsSilent = false;
-  /** The renderer that was wanted failed with this camera. */
-  private usesFallback = false;
   private cleanup: (() => void)[] = [];
 
   constructor(
@@ -94,18 +51,19 @@ export class Player {
     readonly options: PlayerOptions,
   ) {
     this.frames = new FrameWatch(video, this.clock);
+    this.seating = new Seating(options.renderer);
     this.isMuted = options.muted ?? false;
     video.muted = this.isMuted;
     video.playsInline = true;
   }
 
   get state(): PlayerState {
-    return this.current;
+    return this.standing.state;
   }
 
   /** Why it waits or failed. */
   get error(): PlayerError | undefined {
-    return this.lastError;
+    return this.standing.error;
   }
 
   get muted(): boolean {
@@ -117,7 +75,7 @@ export class Player {
     this.isMuted = muted;
     this.video.muted = muted;
     this.events.emit('muted', muted);
-    this.audioIsSilent = false;
+    this.seating.audioMayCome();
     const { sitting } = this;
     if (!sitting) return;
     // Video alone starts sooner and stays nearer to the live edge, so muting is a change of tracks as well.
@@ -128,29 +86,24 @@ export class Player {
     return snapshot({
       player: this,
       sitting: this.sitting,
-      totals: this.total(),
+      totals: this.tally.total(this.sitting),
       latencyMs: this.frames.latency,
-      firstFrameMs: this.firstFrameMs,
+      firstFrameMs: this.startUp?.firstFrameMs,
     });
   }
 
   /** Begins; does nothing while it is at it, begins anew after a failure. */
   play(): void {
-    if (this.sitting && this.current !== 'failed') return;
+    if (this.sitting && this.state !== 'failed') return;
     this.stop();
-    if (!rendererFor(this.options.renderer, this.isMuted ? ['video'] : ['video', 'audio'])) {
-      this.lastError = new PlayerError('no_media_source');
-      this.enter('failed');
+    this.seating.anew();
+    if (!this.seating.renderer(this.seating.tracks(this.isMuted, undefined))) {
+      this.standing.rest(new PlayerError('no_media_source'));
       return;
     }
-    this.startedAt = performance.now();
-    this.firstFrameMs = undefined;
-    this.firstMediaMs = undefined;
-    this.traceparent = newTrace();
-    this.reportedFirstFrame = false;
-    this.hadFrame = false;
-    this.usesFallback = false;
-    this.qoeAt = this.startedAt;
+    const now = performance.now();
+    this.startUp = new StartUp(now);
+    this.qoeAt = now;
     const lease = acquire(this.options.broker);
     this.lease = lease;
     const { events } = lease.connection;
@@ -175,16 +128,14 @@ export class Player {
     this.frames.end();
     for (const undo of this.cleanup) undo();
     this.cleanup = [];
-    this.absorb();
+    this.tally.absorb(this.sitting);
     this.sitting?.close();
     this.sitting = undefined;
     this.lease.release();
     this.lease = undefined;
-    this.lastError = undefined;
-    this.connectionError = undefined;
     this.video.removeAttribute('src');
     this.video.load();
-    this.enter('idle');
+    this.standing.rest();
   }
 
   /** Ends for good. Idempotent. */
@@ -201,16 +152,15 @@ export class Player {
   private seat(): void {
     if (!this.lease) return;
     const known = this.sitting?.described;
-    const audio = !this.isMuted && !this.audioIsSilent && (known === undefined || known.audio !== undefined);
-    const tracks: readonly TrackName[] = audio ? ['video', 'audio'] : ['video'];
-    const renderer = rendererFor(this.usesFallback ? 'mse' : this.options.renderer, tracks);
+    const tracks = this.seating.tracks(this.isMuted, known);
+    const renderer = this.seating.renderer(tracks);
     if (!renderer) {
       this.sitting?.refused(new PlayerError('no_media_source'));
       return;
     }
     if (this.sitting) {
       this.events.emit('swap', undefined);
-      this.absorb();
+      this.tally.absorb(this.sitting);
       this.sitting.close();
       this.sitting = undefined;
     }
@@ -218,8 +168,13 @@ export class Player {
     this.frameIsUp = false;
     const { video } = this;
     const { target, profile, token } = this.options;
-    const traceparent = (): string | undefined => (this.hadFrame ? undefined : this.traceparent);
-    const wanted: Wanted = { target, profile, token, session: this.session, traceparent };
+    const wanted: Wanted = {
+      target,
+      profile,
+      token,
+      session: this.session,
+      traceparent: () => this.startUp?.traceparent,
+    };
     const sitting = new Sitting(
       {
         connection: this.lease.connection,
@@ -238,11 +193,14 @@ export class Player {
         blocked: () => this.onBlocked(),
         tracksChanged: (media) => this.onTracksChanged(media),
         audioLost: () => {
-          this.audioIsSilent = true;
+          this.seating.audioLost();
           this.seat();
         },
         broken: (error) => this.onBroken(error),
-        unfit: () => this.fallBack(),
+        unfit: () => {
+          this.seating.fallBack();
+          this.seat();
+        },
       },
     );
     this.sitting = sitting;
@@ -251,16 +209,16 @@ export class Player {
   }
 
   private onUp(): void {
-    if (this.wasUp) this.totals.reconnects += 1;
+    if (this.wasUp) this.tally.reconnected();
     this.wasUp = true;
-    this.connectionError = undefined;
+    this.standing.connectionError = undefined;
     this.clock.forget();
     this.sitting?.connected();
     this.update();
   }
 
   private onDown(error: PlayerError): void {
-    this.connectionError = error;
+    this.standing.connectionError = error;
     this.sitting?.disconnected();
     this.update();
   }
@@ -281,51 +239,33 @@ export class Player {
   private onGeneration(generation: number, first: boolean): void {
     const wantsAudio = !this.isMuted && !this.sitting?.tracks.includes('audio');
     if (wantsAudio && !first) {
-      this.audioIsSilent = false;
+      this.seating.audioMayCome();
       this.sitting?.inquire();
     }
     this.events.emit('generation', generation);
   }
 
   private onTracksChanged(media: Described): void {
-    const has = this.sitting?.tracks.includes('audio') ?? false;
-    if (has && !media.audio) this.seat();
-    else if (!has && media.audio && !this.isMuted && !this.audioIsSilent) this.seat();
+    if (this.seating.tracks(this.isMuted, media).length !== this.sitting?.tracks.length) this.seat();
   }
 
   private onBroken(error: unknown): void {
     if (!this.sitting) return;
-    const now = performance.now();
-    this.totals.decoderErrors += 1;
-    this.brokenAt.push(now);
-    const recent = this.brokenAt.filter((at) => now - at < 60_000).length;
-    if (recent <= MOST_DECODER_ERRORS) {
+    this.tally.decoderFailed();
+    if (this.seating.broke(performance.now(), this.sitting.stage.renderer)) {
       this.seat();
-      return;
-    }
-    if (this.sitting.stage.renderer !== 'mse') {
-      this.brokenAt.length = 0;
-      this.fallBack();
       return;
     }
     const detail = error instanceof Error || error instanceof MediaError ? error.message : '';
     this.sitting.refused(new PlayerError('cannot_decode', detail));
   }
 
-  private fallBack(): void {
-    this.usesFallback = true;
-    this.seat();
-  }
-
   private onFirstFrame(sitting: Sitting): void {
+    const now = performance.now();
     this.frameIsUp = true;
-    this.hadFrame = true;
-    if (this.firstFrameMs === undefined) {
-      this.firstFrameMs = performance.now() - this.startedAt;
-      this.firstMediaMs = sitting.firstMediaAt && sitting.firstMediaAt - this.startedAt;
-    }
+    this.startUp?.shown(now, sitting.firstMediaAt);
     sitting.stage.begin();
-    this.events.emit('firstframe', performance.now() - this.seatedAt);
+    this.events.emit('firstframe', now - this.seatedAt);
     this.update();
   }
 
@@ -353,78 +293,33 @@ export class Player {
 
   /** Tells how well it has played since the last time. */
   private report(): void {
-    const { source, profile } = this.sitting?.described ?? {};
-    if (source === undefined) return;
-    const { latencies } = this.frames;
-    const p50 = latencies.at(0.5);
-    const p95 = latencies.at(0.95);
-    latencies.clear();
-    const latencyMs = p50 !== undefined && p95 !== undefined ? { p50, p95 } : undefined;
-    const firstFrameMs = this.reportedFirstFrame ? undefined : this.firstFrameMs;
-    this.reportedFirstFrame ||= firstFrameMs !== undefined;
-    const totals = { ...this.total() };
-    const started = firstFrameMs !== undefined;
-    const report = {
+    const { described } = this.sitting ?? {};
+    if (!described) return;
+    const startUp = this.startUp?.report(performance.now());
+    const quality: Quality = {
       session: this.session,
-      source,
-      profile,
-      firstFrameMs,
-      firstMediaMs: started ? this.firstMediaMs : undefined,
-      sincePlayMs: started ? performance.now() - this.startedAt : undefined,
-      latencyMs,
-      ...since(totals, this.reported),
+      source: described.source,
+      profile: described.profile,
+      firstFrameMs: startUp?.firstFrameMs,
+      firstMediaMs: startUp?.firstMediaMs,
+      sincePlayMs: startUp?.sincePlayMs,
+      latencyMs: this.frames.take(),
+      ...this.tally.news(this.sitting),
     };
-    this.reported = totals;
-    const traceparent = started ? this.traceparent : undefined;
-    this.lease?.connection.mention(`${this.prefix}/qoe`, qualityReport(report), { traceparent });
+    const traceparent = startUp?.traceparent;
+    this.lease?.connection.mention(`${this.prefix}/qoe`, qualityReport(quality), { traceparent });
   }
 
-  /** What the state is now, and whether anyone must hear of it. */
   private update(): void {
     const { sitting } = this;
     if (!sitting) return;
-    const { phase } = sitting.supervisor;
-    const ended = phase.kind === 'failed' || phase.kind === 'waiting';
-    const error = ended ? phase.error : this.connectionError;
-    const isNew = error !== this.lastError;
-    this.lastError = error;
-    this.enter(
-      stateOf({
-        phase,
-        frameIsUp: this.frameIsUp,
-        sinceSwapMs: this.hadFrame ? performance.now() - this.seatedAt : undefined,
-        stalledMs: sitting.stage.stalledMs,
-      }),
-    );
-    if (error && isNew) this.events.emit('error', error);
-  }
-
-  private enter(state: PlayerState): void {
-    if (state === this.current) return;
-    this.current = state;
-    this.events.emit('state', state);
-  }
-
-  private total(): Totals {
-    const { totals, sitting } = this;
-    if (!sitting) return totals;
-    const { stage, intake } = sitting;
-    const { counts, frames } = stage;
-    return {
-      ...totals,
-      watchedMs: totals.watchedMs + counts.watchedMs,
-      stalls: totals.stalls + counts.stalls,
-      rebufferMs: totals.rebufferMs + counts.rebufferMs,
-      gaps: totals.gaps + intake.counts.gaps,
-      lostMessages: totals.lostMessages + intake.counts.lostMessages,
-      decodedFrames: totals.decodedFrames + frames.decoded,
-      droppedFrames: totals.droppedFrames + frames.dropped,
-    };
-  }
-
-  /** Keeps the counts of a sitting that ends. */
-  private absorb(): void {
-    Object.assign(this.totals, this.total());
+    const hadFrame = this.startUp?.firstFrameMs !== undefined;
+    this.standing.update({
+      phase: sitting.supervisor.phase,
+      frameIsUp: this.frameIsUp,
+      sinceSwapMs: hadFrame ? performance.now() - this.seatedAt : undefined,
+      stalledMs: sitting.stage.stalledMs,
+    });
   }
 }
 

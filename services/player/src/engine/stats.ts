@@ -3,40 +3,7 @@ import type { Player } from './player';
 import type { Sitting } from './sitting';
 import type { Renderer } from './stage';
 import type { PlayerState } from './state';
-
-export interface Totals {
-  watchedMs: number;
-  stalls: number;
-  rebufferMs: number;
-  reconnects: number;
-  decoderErrors: number;
-  gaps: number;
-  lostMessages: number;
-  decodedFrames: number;
-  droppedFrames: number;
-}
-
-/** Nothing has happened yet. */
-export function noTotals(): Totals {
-  return {
-    watchedMs: 0,
-    stalls: 0,
-    rebufferMs: 0,
-    reconnects: 0,
-    decoderErrors: 0,
-    gaps: 0,
-    lostMessages: 0,
-    decodedFrames: 0,
-    droppedFrames: 0,
-  };
-}
-
-/** What has been added since; never less than nothing, as a video element begins to count anew with each source. */
-export function since(totals: Totals, before: Totals): Totals {
-  const added = noTotals();
-  for (const name of Object.keys(added) as (keyof Totals)[]) added[name] = Math.max(0, totals[name] - before[name]);
-  return added;
-}
+import type { Totals } from './tally';
 
 export interface PlayerStats extends Readonly<Totals> {
   readonly state: PlayerState;
