@@ -139,15 +139,18 @@ impl Fleet {
 
     /// Whom to ask for `key`.
     pub fn plan(&self, key: &StreamKey) -> Plan {
-        self.choose(key, |_| true, (self.slots, self.load))
+        self.choose(key, |_, _| true, (self.slots, self.load))
     }
 
-    /// Who is to take `key` over: nobody that drains itself, and not `from`.
-    pub fn successors(&self, key: &StreamKey, from: Option<&MemberId>) -> Plan {
+    /// Who is to take `key` over: nobody that drains itself, and not `from`; nobody that `is_busy` either, unless it runs the
+    /// stream already.
+    pub fn successors(&self, key: &StreamKey, from: Option<&MemberId>, is_busy: impl Fn(&MemberId) -> bool) -> Plan {
         let from = from.and_then(|from| self.place_of(from));
         let left = from.map(|from| &self.rows[from]).filter(|row| !row.draining);
         let left = left.map_or((0, 0), |row| (u64::from(row.total), u64::from(row.load())));
-        let admits = |place: usize| Some(place) != from && !self.rows[place].draining;
+        let admits = |place: usize, runs: bool| {
+            Some(place) != from && !self.rows[place].draining && (runs || !is_busy(&self.ids[place]))
+        };
         self.choose(key, admits, (self.slots - left.0, self.load - left.1))
     }
 
@@ -164,8 +167,13 @@ impl Fleet {
         all.filter(|(_, row)| row.draining).map(|(id, row)| (id, row.worker.as_ref()))
     }
 
-    /// `slots` and `load` are the sums of whom `admits` lets through, as far as they do not drain.
-    fn choose(&self, key: &StreamKey, admits: impl Fn(usize) -> bool, (slots, load): (u64, u64)) -> Plan {
+    /// How many workers do not drain.
+    pub fn receivers(&self) -> usize {
+        self.rows.iter().filter(|row| !row.draining).count()
+    }
+
+    /// `admits` is told who runs the stream already. `slots` and `load` are the sums of whom shares are reckoned among.
+    fn choose(&self, key: &StreamKey, admits: impl Fn(usize, bool) -> bool, (slots, load): (u64, u64)) -> Plan {
         let hash = hash(key);
         // A stream that moves belongs to where it goes. Else what a worker says weighs more than what we remember.
         let reported = self.running.get(hash).filter_map(|id| self.place_of(id));
@@ -175,7 +183,7 @@ impl Fleet {
         running.extend(
             placed.filter(|placed| running.iter().all(|(place, _)| place != placed)).map(|place| (place, false)),
         );
-        running.retain(|(place, _)| admits(*place));
+        running.retain(|(place, _)| admits(*place, true));
         running.sort_by_key(|(place, reported)| {
             let row = &self.rows[*place];
             (row.draining, !reported, u64::MAX - score(hash, row.name.as_bytes()), *place)
@@ -187,7 +195,7 @@ impl Fleet {
         // Workers of a pool are alike, as a rule.
         let (mut size, mut bound) = (0, 0.0);
         let others = self.rows.iter().enumerate().filter_map(|(place, row)| {
-            if row.draining || row.total == 0 || running.contains(&place) || !admits(place) {
+            if row.draining || row.total == 0 || running.contains(&place) || !admits(place, false) {
                 return None;
             }
             if row.total != size {

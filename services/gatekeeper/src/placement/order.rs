@@ -85,6 +85,11 @@ impl Plan {
         self.ids.get(place)
     }
 
+    /// Whether the first to ask, before anybody was asked, runs the stream or has room for it as far as is known.
+    pub fn has_room(&self) -> bool {
+        self.ran > 0 || self.best.is_some_and(|best| !best.is_full())
+    }
+
     fn candidate(&mut self) -> Option<Candidate> {
         if let Some(best) = self.best.take() {
             return Some(best);

@@ -108,6 +108,16 @@ fn full_workers_are_asked_last_and_only_a_few() {
     assert_eq!((order[0].as_ref(), order.len()), ("free", 1 + FULL_ASKED));
 }
 
+#[test]
+fn a_busy_worker_takes_nothing_over_unless_it_runs_the_stream() {
+    let workers = [running("a", &["lobby"], false), worker("b", 0, 4), worker("c", 0, 4)];
+    let mut fleet = Fleet::default();
+    fleet.see(&view(&workers));
+    let successors = |source: &str| fleet.successors(&key(source), None, |id| **id != *"c").collect::<Vec<_>>();
+    assert_eq!(successors("lobby"), [id("a"), id("c")]);
+    assert_eq!(successors("yard"), [id("c")]);
+}
+
 /// Places `streams` one by one on `sizes` and returns the load of each worker.
 fn fill(sizes: &[u32], streams: usize) -> Vec<u32> {
     let mut loads = vec![0; sizes.len()];
@@ -266,7 +276,7 @@ proptest! {
                 for from in [None, Some(id("w2"))] {
                     let mut others = all.clone();
                     others.retain(|(member, worker)| !worker.draining && Some(member) != from.as_ref());
-                    let successors = Order::from(fleet.successors(&stream(n), from.as_ref()));
+                    let successors = Order::from(fleet.successors(&stream(n), from.as_ref(), |_| false));
                     prop_assert_eq!(successors, reference(&stream(n), &others, &known));
                 }
             }

@@ -35,16 +35,30 @@ pub struct Task {
     pub from: MemberId,
     /// The stream, with the viewers that have to be served elsewhere: perhaps none.
     pub job: Arc<Job>,
+    /// How often that was tried in vain.
+    pub failures: u32,
 }
 
-/// What has to be moved, the most urgent first: who sees nothing before who still sees something, and of those the
-/// stream that most watch.
-pub fn plan(fleet: &Fleet, lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)]) -> Vec<Task> {
+impl Task {
+    /// The worker that gives the stream away and so cannot be its next. One that was lost and is back can.
+    pub fn giver(&self) -> Option<&MemberId> {
+        (self.cause == Cause::Draining).then_some(&self.from)
+    }
+}
+
+/// What has to be moved, the most urgent first: who sees nothing before who still sees something; then what was tried the
+/// fewest times, so that cameras that do not answer hold up nobody else's; then the stream that most watch.
+pub fn plan(
+    fleet: &Fleet,
+    lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)],
+    failures: impl Fn(&StreamKey) -> u32,
+) -> Vec<Task> {
     let lost = lost.iter().map(|(from, key, job)| Task {
         key: key.clone(),
         cause: Cause::Lost,
         from: from.clone(),
         job: unserved(job, fleet),
+        failures: failures(key),
     });
     let draining = fleet.draining().flat_map(|(from, worker)| {
         let watched = worker.jobs.iter().filter(|(_, job)| !job.viewers.is_empty());
@@ -53,11 +67,12 @@ pub fn plan(fleet: &Fleet, lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)]) -> Vec
             cause: Cause::Draining,
             from: from.clone(),
             job: job.clone(),
+            failures: failures(key),
         })
     });
     let mut tasks: Vec<_> = lost.chain(draining).collect();
     tasks.sort_by(|a, b| {
-        let rank = |task: &Task| (task.cause, std::cmp::Reverse(task.job.viewers.len()));
+        let rank = |task: &Task| (task.cause, task.failures, std::cmp::Reverse(task.job.viewers.len()));
         rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key))
     });
     tasks
@@ -101,7 +116,7 @@ mod tests {
     fn planned(ready: &[(MemberId, Arc<Worker>)], lost: &[(MemberId, Arc<StreamKey>, Arc<Job>)]) -> Vec<Task> {
         let mut fleet = Fleet::default();
         fleet.see(&ready.into());
-        plan(&fleet, lost)
+        plan(&fleet, lost, |_| 0)
     }
 
     /// Stream, cause, worker and number of viewers of each task.
@@ -126,6 +141,15 @@ mod tests {
         let lost = [("b".into(), key("z"), job(&["v4"]))];
         let expected = [("z", Cause::Lost, "b", 1), ("y", Cause::Draining, "a", 2), ("x", Cause::Draining, "a", 1)];
         assert_eq!(told(&planned(&ready, &lost)), expected);
+    }
+
+    #[test]
+    fn what_was_not_tried_yet_comes_before_what_failed() {
+        let lost =
+            ["x", "y", "z"].map(|source| ("b".into(), key(source), job(&["v1", "v2"][..=usize::from(source < "z")])));
+        let failures = |key: &StreamKey| if key.source == "x" { 3 } else { 0 };
+        let order: Vec<_> = plan(&Fleet::default(), &lost, failures).into_iter().map(|task| task.key).collect();
+        assert_eq!(order, ["y", "z", "x"].map(key));
     }
 
     #[test]

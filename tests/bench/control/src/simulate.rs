@@ -1,14 +1,14 @@
 //! What becomes of pools that no single machine holds, in simulated time.
 //!
 //! What decides is the gatekeeper's own code: [`Fleet`](gatekeeper::placement::Fleet) chooses workers, `rebalance::plan`
-//! says what has to be moved, and as many moves are under way at once as the gatekeeper allows. What is simulated is what
-//! surrounds it: reports each second, streams that come and go, workers that die or drain, and how long a camera takes to
+//! says what has to be moved, and `rebalance::pace` how much of it at once and where to. What is simulated is what
+//! surrounds them: reports each second, streams that come and go, workers that die or drain, and how long a camera takes to
 //! show its first keyframe on another worker. Everything is seeded, so that two runs come to the same.
 
 mod world;
 
 use anyhow::Result;
-use gatekeeper::rebalance::CONCURRENT;
+use gatekeeper::rebalance::pace::{LEADING, RECEIVING, WORKERS_A_MOVE};
 
 use self::world::{CHURN, FIRST_KEYFRAME, SLOTS, STREAMS, World};
 use crate::report::{Figure, Plot, Report, Series, say};
@@ -30,8 +30,18 @@ struct Outcome {
     had: f64,
     converged: f64,
     drained: f64,
-    /// Seconds, and the share of the streams that the leader took over, when one in ten is lost.
-    disaster: Option<(f64, f64)>,
+    disaster: Disaster,
+    /// Most moves that were under way at once, and most of them that one worker received.
+    moving: usize,
+    received: usize,
+}
+
+/// What became of it when one worker in ten was lost at once.
+struct Disaster {
+    seconds: f64,
+    /// Of the streams, how many the leader took over.
+    share: f64,
+    imbalance: f64,
 }
 
 /// Simulates each size.
@@ -58,11 +68,16 @@ pub(crate) fn measure() -> Result<Report> {
             figure("converge", "From a worker's death until all its streams play elsewhere", "s", outcome.converged),
             figure("drain", "From a worker's leave until all its streams play elsewhere", "s", outcome.drained),
         ]);
-        if let Some((seconds, share)) = outcome.disaster {
-            report.figures.push(figure("disaster", "The same when one worker in ten dies at once", "s", seconds));
-            let title = "Share of their streams that the leader took over before their viewers had to ask again";
-            report.figures.push(figure("disaster.share", title, "", share));
-        }
+        let disaster = &outcome.disaster;
+        let share = "Share of their streams that the leader took over before their viewers had to ask again";
+        let imbalance = "Most streams of a worker over the mean, after one in ten died";
+        report.figures.extend([
+            figure("disaster", "The same when one worker in ten dies at once", "s", disaster.seconds),
+            figure("disaster.share", share, "", disaster.share),
+            figure("disaster.imbalance", imbalance, "", disaster.imbalance),
+            figure("moving", "Most moves under way at once", "", outcome.moving as f64),
+            figure("received", "Most of them that one worker received", "", outcome.received as f64),
+        ]);
     }
     let over = |id: &str, title: &str, y, value: &dyn Fn(&Outcome) -> f64| Plot {
         id: format!("control.{id}"),
@@ -94,8 +109,9 @@ pub(crate) fn measure() -> Result<Report> {
     ];
     report.notes.push(format!(
         "Simulated: reports each second, death noticed after 2.5 s, a first keyframe {} to {} s after a worker was asked. \
-         The gatekeeper has {CONCURRENT} moves under way at once, so what many workers at once lose takes minutes; after one \
-         minute the leader forgets it, and viewers have asked again by themselves.",
+         A worker receives {RECEIVING} moves at once at most, and starting that many takes it no longer than starting one; the \
+         leader has {LEADING} under way, or one for {WORKERS_A_MOVE} workers where that is more. What is not elsewhere after a minute it forgets, and viewers have asked again by \
+         themselves.",
         FIRST_KEYFRAME.start, FIRST_KEYFRAME.end
     ));
     Ok(report)
@@ -123,19 +139,15 @@ fn simulate(workers: usize) -> Result<Outcome> {
     say("a drain");
     world.drain_one();
     let drained = world.converge()?;
-    // Minutes of moves at the largest size tell nothing more than the smaller ones do.
-    let disaster = if workers <= 1000 {
-        say("one in ten");
-        let mut lost = 0;
-        for _ in 0..workers / 10 {
-            lost += world.kill_one();
-        }
-        let before = world.moves;
-        let seconds = world.converge()?;
-        Some((seconds, (world.moves - before) as f64 / lost as f64))
-    } else {
-        None
-    };
+    say("one in ten");
+    let mut lost = 0;
+    for _ in 0..workers / 10 {
+        lost += world.kill_one();
+    }
+    let before = world.moves;
+    let seconds = world.converge()?;
+    let share = (world.moves - before) as f64 / lost as f64;
+    let disaster = Disaster { seconds, share, imbalance: world.imbalance() };
     let each = |sum: f64| sum / LOSSES as f64;
     Ok(Outcome {
         workers,
@@ -146,5 +158,7 @@ fn simulate(workers: usize) -> Result<Outcome> {
         converged: each(converged),
         drained,
         disaster,
+        moving: world.most_moving,
+        received: world.most_received,
     })
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use gatekeeper::placement::{Fleet, Job, MemberId, View, Worker};
-use gatekeeper::rebalance::CONCURRENT;
+use gatekeeper::placement::{Fleet, Job, MemberId, Plan, View, Worker};
+use gatekeeper::rebalance::pace::Pace;
 use gatekeeper::rebalance::plan::{Cause, Task, plan};
 use gatekeeper::stream::StreamKey;
 use rand::rngs::StdRng;
@@ -48,7 +48,12 @@ pub(super) struct World {
     fleet: Fleet,
     dead: Vec<(Duration, MemberId, Arc<Worker>)>,
     lost: HashMap<Arc<StreamKey>, (MemberId, Arc<Job>, Duration)>,
+    pace: Pace,
     under_way: Vec<(Duration, Task, MemberId)>,
+    /// Most moves that were under way at once.
+    pub(super) most_moving: usize,
+    /// Most of them that one worker received.
+    pub(super) most_received: usize,
     /// Moves that came to an end.
     pub(super) moves: usize,
     moved_last: Duration,
@@ -70,7 +75,10 @@ impl World {
             fleet: Fleet::default(),
             dead: Vec::new(),
             lost: HashMap::new(),
+            pace: Pace::default(),
             under_way: Vec::new(),
+            most_moving: 0,
+            most_received: 0,
             moves: 0,
             moved_last: Duration::ZERO,
         };
@@ -224,7 +232,8 @@ impl World {
         let now = self.elapsed;
         let (gone, still): (Vec<_>, Vec<_>) = self.dead.drain(..).partition(|(until, ..)| *until <= now);
         self.dead = still;
-        if !gone.is_empty() {
+        let noticed = !gone.is_empty();
+        if noticed {
             for (_, id, worker) in gone {
                 for (key, job) in &worker.jobs {
                     // A stream that somebody ended meanwhile has no viewers that would be waiting.
@@ -239,53 +248,63 @@ impl World {
         let done: Vec<_> = self.under_way.extract_if(.., |(until, ..)| *until <= now).collect();
         let ended = !done.is_empty();
         for (_, task, to) in done {
+            self.pace.end(&task.key);
             self.moved(&task, &to);
         }
         let waits = !self.lost.is_empty() || self.view.iter().any(|(_, worker)| worker.draining);
         // As the gatekeeper does: when a move ends, when something is heard, and each half second.
-        if waits && (ended || self.under_way.is_empty() || now.subsec_millis().is_multiple_of(500)) {
+        if waits && (noticed || ended || self.under_way.is_empty() || now.subsec_millis().is_multiple_of(500)) {
             self.start();
         }
     }
 
     fn start(&mut self) {
         let lost: Vec<_> = self.lost.iter().map(|(key, (id, job, _))| (id.clone(), key.clone(), job.clone())).collect();
-        for task in plan(&self.fleet, &lost) {
-            if self.under_way.len() >= CONCURRENT {
-                return;
-            }
-            let is_gone = task.cause == Cause::Draining && self.homes.get(&task.key) != Some(&task.from);
-            if is_gone || self.under_way.iter().any(|(_, other, _)| other.key == task.key) {
-                continue;
-            }
-            let from = (task.cause == Cause::Draining).then_some(&task.from);
-            let candidates = self.fleet.successors(&task.key, from);
-            let now = self.now();
-            for to in candidates {
-                let room = |worker: &Arc<Worker>| !worker.draining && worker.slots_used < worker.slots_total;
-                if self.workers.get(&to).is_some_and(room) {
-                    self.fleet.place(&task.key, &to, now);
-                    let until = self.elapsed + Duration::from_secs_f64(self.rng.random_range(FIRST_KEYFRAME));
-                    self.under_way.push((until, task, to));
-                    break;
-                }
+        let mut tasks = plan(&self.fleet, &lost, |_| 0);
+        // The report in which a stream is gone from where it was comes within the second.
+        tasks.retain(|task| task.cause == Cause::Lost || self.homes.get(&task.key) == Some(&task.from));
+        let now = self.now();
+        for (task, candidates) in self.pace.begin(tasks, &mut self.fleet, now) {
+            if let Some(to) = self.first_with_room(&task, candidates) {
+                let until = self.elapsed + Duration::from_secs_f64(self.rng.random_range(FIRST_KEYFRAME));
+                self.under_way.push((until, task, to));
+            } else {
+                self.pace.end(&task.key);
             }
         }
+        self.most_moving = self.most_moving.max(self.pace.moving());
+        self.most_received = self.most_received.max(self.pace.most_received());
+    }
+
+    /// Workers refuse at once; the leader goes on to the next.
+    fn first_with_room(&mut self, task: &Task, candidates: Plan) -> Option<MemberId> {
+        let (running, now) = (candidates.running(), self.now());
+        for (nth, to) in candidates.enumerate() {
+            if !self.pace.turn(&task.key, &to, nth < running) {
+                continue;
+            }
+            self.fleet.place(&task.key, &to, now);
+            let room = |worker: &Arc<Worker>| !worker.draining && worker.slots_used < worker.slots_total;
+            if self.workers.get(&to).is_some_and(room) {
+                return Some(to);
+            }
+            self.fleet.refused(&task.key, &to);
+        }
+        None
     }
 
     /// The new worker's first keyframe is out.
     fn moved(&mut self, task: &Task, to: &MemberId) {
-        self.lost.remove(&task.key);
         // Its last viewer may have left on the way.
         if self.homes.get(&task.key) != Some(&task.from) {
+            self.lost.remove(&task.key);
             return;
         }
         if self.admit(to, &task.key, &task.job) {
+            self.lost.remove(&task.key);
             self.let_go(&task.from, &task.key);
             self.moves += 1;
             self.moved_last = self.elapsed;
-        } else if task.cause == Cause::Lost {
-            self.lost.insert(task.key.clone(), (task.from.clone(), task.job.clone(), self.elapsed));
         }
     }
 }
