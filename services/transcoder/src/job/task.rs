@@ -3,6 +3,7 @@
 
 mod commands;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -114,11 +115,12 @@ impl Job {
         info!("stream begins");
         let mut second = tokio::time::interval(SECOND);
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut cancelled = pin!(token.cancelled());
         self.review();
         let ended = loop {
             let over = self.life.deadline();
             let ended = tokio::select! {
-                () = token.cancelled() => Some(Ended::Drained),
+                () = &mut cancelled => Some(Ended::Drained),
                 command = mailbox.recv() => match command {
                     Some(command) => self.command(command),
                     None => Some(Ended::Drained),
@@ -132,7 +134,7 @@ impl Job {
                     self.second();
                     None
                 }
-                () = tokio::time::sleep_until(over.unwrap_or_else(Instant::now).into()), if over.is_some() => None,
+                () = until(over) => None,
             };
             self.review();
             if let Some(ended) = ended {
@@ -419,5 +421,13 @@ impl Job {
 
     fn generation(&self) -> u64 {
         self.muxer.media().map_or(0, |media| media.generation)
+    }
+}
+
+/// Never, if there is no such time. Sets no timer before it is polled.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
