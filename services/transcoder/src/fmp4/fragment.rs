@@ -55,16 +55,18 @@ pub(crate) fn stamped(out: &mut BytesMut, sequence: u32, unix_us: u64, run: Run<
 }
 
 fn put_fragment(out: &mut BytesMut, sequence: u32, runs: &[Run<'_>]) {
+    debug_assert!(runs.len() <= 2, "there is video and audio");
     let start = out.len();
-    let mut offsets = Vec::with_capacity(runs.len());
+    // Of data offsets: one for each track.
+    let mut places = [0; 2];
     plain(out, *b"moof", |out| {
         full(out, *b"mfhd", 0, 0, |out| out.put_u32(sequence));
-        for run in runs {
-            offsets.push(put_run(out, run));
+        for (place, run) in places.iter_mut().zip(runs) {
+            *place = put_run(out, run);
         }
     });
     let mut offset = out.len() - start + 8;
-    for (at, run) in offsets.into_iter().zip(runs) {
+    for (at, run) in places.into_iter().zip(runs) {
         put_u32_at(out, at, offset as u32);
         offset += data_size(run);
     }
