@@ -49,15 +49,20 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// Runs until a signal ends it.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    // One thread for all streams: what a frame takes is microseconds, and waking another thread takes as many. What blocks is
+    // not here: processes have threads of their own, and names and `/proc` are looked up on others.
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let name = name(&args.service)?;
         let version = env!("CARGO_PKG_VERSION");
         let service = trace::Service { name: "mqtt-video-transcoder", version, instance: Some(&name) };
         let traces = trace::start(&args.trace, service)?;
         runtime::log::init(&args.log, &traces);
-        serve(args, name).await
+        let result = serve(args, name).await;
+        // The last export is waited for, and goes out by way of this thread.
+        tokio::task::spawn_blocking(move || drop(traces)).await.ok();
+        result
     });
     // What is left belongs to calls that were cut off.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -204,7 +209,13 @@ async fn observe(board: Board, metrics: Metrics) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         second.tick().await;
-        let usage = load.look();
+        // A few files for each ffmpeg, for which the frames of a busy worker would have to wait.
+        let looked = tokio::task::spawn_blocking(move || {
+            let usage = load.look();
+            (load, usage)
+        });
+        let Ok((after, usage)) = looked.await else { return };
+        load = after;
         board.worker(|worker| worker.cpu_cores = usage.cores);
         metrics.ffmpeg(usage.ffmpeg);
     }

@@ -21,8 +21,8 @@ use crate::viewers::Viewer;
 pub(crate) struct Snapshot {
     /// The worker as a whole.
     pub(crate) worker: Worker,
-    /// Its streams.
-    pub(crate) streams: BTreeMap<Key, Arc<Stream>>,
+    /// Its streams. Names are shared, as each reader takes a copy of the whole whenever one stream changes.
+    pub(crate) streams: BTreeMap<Arc<Key>, Arc<Stream>>,
     /// Streams that failed last, the latest last, with how many had failed by then. They are gone sooner than anybody looks.
     failed: VecDeque<(u64, Key, Code)>,
 }
@@ -94,8 +94,8 @@ impl Snapshot {
             worker: before
                 .is_none_or(|before| (&before.worker, before.streams.len()) != (&worker.0, worker.1))
                 .then_some(worker),
-            streams: streams.map(|(key, stream)| (key.clone(), stream.clone())).collect(),
-            ended: ended.filter(|key| !self.streams.contains_key(key)).cloned().collect(),
+            streams: streams.map(|(key, stream)| (Key::clone(key), stream.clone())).collect(),
+            ended: ended.filter(|key| !self.streams.contains_key(*key)).map(|key| Key::clone(key)).collect(),
             failed: self
                 .failed
                 .iter()
@@ -143,7 +143,7 @@ impl Board {
 
     /// Room for one stream's entry.
     pub(crate) fn entry(&self, key: Key) -> Entry {
-        Entry { board: self.clone(), key }
+        Entry { board: self.clone(), key: key.into() }
     }
 }
 
@@ -151,7 +151,7 @@ impl Board {
 #[derive(Debug)]
 pub(crate) struct Entry {
     board: Board,
-    key: Key,
+    key: Arc<Key>,
 }
 
 impl Entry {
@@ -173,7 +173,7 @@ impl Entry {
             if snapshot.failed.len() >= FAILED {
                 snapshot.failed.pop_front();
             }
-            snapshot.failed.push_back((nth, self.key.clone(), code));
+            snapshot.failed.push_back((nth, Key::clone(&self.key), code));
         });
     }
 

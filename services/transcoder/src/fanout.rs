@@ -8,7 +8,6 @@ mod lane;
 mod reply;
 
 use std::collections::HashMap;
-use std::mem;
 
 use bytes::Bytes;
 use runtime::broker::Pending;
@@ -50,24 +49,35 @@ pub(crate) struct Fanout {
     catch_ups: HashMap<String, AbortOnDropHandle<()>>,
 }
 
+/// A live topic.
 #[derive(Debug)]
 struct Topic {
     name: String,
+    track: Track,
     lane: Lane,
+    /// What came together and shares messages. Empty between two calls, as the next, and kept for its room.
+    together: Vec<Fragment>,
+    packets: Vec<Packet>,
 }
 
 impl Fanout {
     /// The topics of `spec`; live messages carry at most `max_bytes`.
     pub(crate) fn new(publisher: Publisher, spec: &Spec, max_bytes: usize) -> Self {
-        let topic = |track: &str| Topic { name: format!("{}/{track}", spec.live_topic), lane: Lane::new(max_bytes) };
+        let topic = |track, name| Topic {
+            name: format!("{}/{name}", spec.live_topic),
+            track,
+            lane: Lane::new(max_bytes),
+            together: Vec::new(),
+            packets: Vec::new(),
+        };
         Self {
             publisher,
             root: root(&spec.live_topic).to_owned(),
             max_bytes,
             generation: 0,
             gop: Gop::default(),
-            video: topic("video"),
-            audio: topic("audio"),
+            video: topic(Track::Video, "video"),
+            audio: topic(Track::Audio, "audio"),
             replies: HashMap::new(),
             catch_ups: HashMap::new(),
         }
@@ -81,29 +91,27 @@ impl Fanout {
     /// Publishes what came out of the muxer at once. Fragments of a track that come together share messages.
     pub(crate) fn publish(&mut self, outputs: &[Output]) -> UnderWay {
         let mut under_way = UnderWay::default();
-        let mut together: [Vec<Fragment>; 2] = Default::default();
         for output in outputs {
             self.gop.push(output);
             match output {
                 Output::Fragment { track, sync, bytes, .. } => {
-                    together[usize::from(*track == Track::Audio)].push((*sync, bytes.clone()));
+                    self.topic(*track).together.push((*sync, bytes.clone()));
                 }
                 Output::Generation(media) => {
-                    self.flush(&mut together, &mut under_way);
+                    self.flush(&mut under_way);
                     self.generation = media.generation;
                 }
                 Output::Init { track, bytes } => {
-                    self.flush(&mut together, &mut under_way);
-                    let generation = self.generation;
-                    let packets = self.topic(*track).lane.begin(generation, bytes.clone());
-                    self.publish_live(*track, packets);
+                    self.flush(&mut under_way);
+                    let (generation, publisher) = (self.generation, self.publisher.clone());
+                    self.topic(*track).begin(generation, bytes, &publisher);
                 }
                 Output::Gop { init, media, sync, .. } => {
                     under_way.evidence.extend(self.publish_whole(init, media, *sync));
                 }
             }
         }
-        self.flush(&mut together, &mut under_way);
+        self.flush(&mut under_way);
         under_way
     }
 
@@ -139,35 +147,11 @@ impl Fanout {
         }
     }
 
-    fn flush(&mut self, together: &mut [Vec<Fragment>; 2], under_way: &mut UnderWay) {
-        for (track, fragments) in [Track::Video, Track::Audio].into_iter().zip(together) {
-            let generation = self.generation;
-            let keyframe = track == Track::Video && fragments.iter().any(|(sync, _)| *sync);
-            let (packets, kept_back) = self.topic(track).lane.messages(generation, mem::take(fragments));
-            self.publisher.kept_back(kept_back);
-            let last = self.publish_live(track, packets);
-            under_way.keyframe = last.filter(|_| keyframe).or(under_way.keyframe.take());
+    fn flush(&mut self, under_way: &mut UnderWay) {
+        for topic in [&mut self.video, &mut self.audio] {
+            let keyframe = topic.flush(self.generation, &self.publisher);
+            under_way.keyframe = keyframe.or(under_way.keyframe.take());
         }
-    }
-
-    /// Returns the last message, if all were handed over.
-    fn publish_live(&mut self, track: Track, packets: Vec<Packet>) -> Option<Pending> {
-        let publisher = self.publisher.clone();
-        let topic = self.topic(track);
-        let mut last = None;
-        for packet in packets {
-            match publisher.live(&topic.name, packet) {
-                Ok(pending) => last = Some(pending),
-                Err(error) => {
-                    publisher.dropped(&error);
-                    if topic.lane.broke() && track == Track::Video {
-                        publisher.broken_gop();
-                    }
-                    return None;
-                }
-            }
-        }
-        last
     }
 
     fn catch_up(&mut self, viewer: &Viewer) {
@@ -201,6 +185,42 @@ impl Fanout {
         let gop = reply::Gop { generation: self.generation, init, media, sync };
         let replies = self.replies.iter_mut();
         replies.filter_map(|(topic, reply)| send_whole(&self.publisher, (topic, &self.root), reply, gop)).collect()
+    }
+}
+
+impl Topic {
+    fn begin(&mut self, generation: u64, init: &Bytes, publisher: &Publisher) {
+        self.packets = self.lane.begin(generation, init.clone());
+        self.publish(publisher, false);
+    }
+
+    /// Publishes what came together. Returns the last message, if a keyframe of video went out.
+    fn flush(&mut self, generation: u64, publisher: &Publisher) -> Option<Pending> {
+        let keyframe = self.track == Track::Video && self.together.iter().any(|(sync, _)| *sync);
+        publisher.kept_back(self.lane.pack(generation, &mut self.together, &mut self.packets));
+        self.publish(publisher, keyframe)
+    }
+
+    /// Hands the messages over. Returns the last, if it is to be `timed` and all were handed over.
+    fn publish(&mut self, publisher: &Publisher, timed: bool) -> Option<Pending> {
+        let mut left = self.packets.len();
+        let mut last = None;
+        for packet in self.packets.drain(..) {
+            left -= 1;
+            let handed_over = if timed && left == 0 {
+                publisher.live_timed(&self.name, packet).map(|pending| last = Some(pending))
+            } else {
+                publisher.live(&self.name, packet)
+            };
+            if let Err(error) = handed_over {
+                publisher.dropped(&error);
+                if self.lane.broke() && self.track == Track::Video {
+                    publisher.broken_gop();
+                }
+                break;
+            }
+        }
+        last
     }
 }
 

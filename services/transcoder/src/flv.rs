@@ -13,8 +13,12 @@ use bytes::{Buf, Bytes, BytesMut};
 /// Largest tag that is taken: several times the largest sane keyframe. Bounds the buffer.
 const MAX_TAG: usize = 8 << 20;
 
-/// Room that a read from the pipe finds, that of a Linux pipe.
+/// What is read into at once, as much as a Linux pipe holds. Samples are cut from it until little is left.
 const READ_AHEAD: usize = 64 << 10;
+
+/// Room that a read finds at least: most pictures fit. A larger one may take another read, where more room for each would
+/// take another buffer for each picture.
+const LEAST_ROOM: usize = 16 << 10;
 
 const FILE_HEADER: usize = 9;
 const TAG_HEADER: usize = 11;
@@ -99,7 +103,9 @@ impl Demuxer {
     /// Where to append what was read, as with `AsyncReadExt::read_buf`. Call [`Self::next`] until it is empty between
     /// two reads: that bounds the buffer.
     pub(crate) fn space(&mut self) -> &mut BytesMut {
-        self.buffer.reserve(READ_AHEAD);
+        if self.buffer.capacity() - self.buffer.len() < LEAST_ROOM {
+            self.buffer.reserve(READ_AHEAD);
+        }
         &mut self.buffer
     }
 

@@ -5,7 +5,7 @@
 //! to the next keyframe when a frame comes later than twice the last stated duration, so a lost camera frame would cost
 //! the rest of the GOP. An overlong one does no harm.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::arrival::Arrival;
 use crate::flv;
@@ -18,6 +18,9 @@ use crate::whole::Whole;
 
 /// 500 ms.
 const STATED_DURATION: u32 = VIDEO_TIMESCALE / 2;
+
+/// What fragments are cut from: room for a dozen pictures of 1 Mbit/s. It lives as long as the last of them, a GOP.
+const BUFFER: usize = 64 << 10;
 
 /// The next `mfhd.sequence_number` of each kind of fragment; go on over generations.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +61,7 @@ pub(crate) struct Generation {
     audio: Option<AudioClock>,
     whole: Whole,
     numbers: Numbers,
+    buffer: BytesMut,
 }
 
 impl Generation {
@@ -70,6 +74,7 @@ impl Generation {
             audio: tracks.audio.as_ref().map(|aac| AudioClock::new(aac.core_rate, aac.frame_length, start)),
             whole: Whole::default(),
             numbers,
+            buffer: BytesMut::with_capacity(BUFFER),
             tracks,
         }
     }
@@ -118,7 +123,7 @@ impl Generation {
         let sequence = next(&mut self.numbers.video);
         let run = Run { track: Track::Video, decode_time, samples: std::slice::from_ref(&sample) };
         let reached_us = self.arrival.stamp(decode_time, self.video.tie(), unix_us);
-        let bytes = stamped(sequence, reached_us, run);
+        let bytes = stamped(&mut self.buffer, sequence, reached_us, run);
         out.push(Output::Fragment {
             track: Track::Video,
             sequence,
@@ -141,7 +146,7 @@ impl Generation {
         let sample = Sample { duration: aac.frame_length, composition: 0, sync: true, data: sample.data };
         let sequence = next(&mut self.numbers.audio);
         let run = Run { track: Track::Audio, decode_time, samples: std::slice::from_ref(&sample) };
-        let bytes = fragment(sequence, &[run]);
+        let bytes = fragment(&mut self.buffer, sequence, &[run]);
         let ticks = timeline::rescale(decode_time, VIDEO_TIMESCALE, aac.core_rate);
         out.push(Output::Fragment {
             track: Track::Audio,

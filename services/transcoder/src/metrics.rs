@@ -39,6 +39,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// In the order in which they are declared.
     const ALL: [Self; 4] = [Self::Live, Self::CatchUp, Self::Reply, Self::Report];
 
     fn as_str(self) -> &'static str {
@@ -91,8 +92,8 @@ pub(crate) struct FfmpegUsage {
 /// All metrics of a worker. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    published_messages: IntCounterVec,
-    published_bytes: IntCounterVec,
+    /// Messages and bytes, by [`Kind`]: looked up once and not with each message.
+    published: [(IntCounter, IntCounter); 4],
     dropped_fragments: IntCounterVec,
     dropped_gops: IntCounter,
     publish_delay: Histogram,
@@ -127,19 +128,11 @@ impl Metrics {
         };
         let info = IntGaugeVec::new(Opts::new(named("info"), "Always 1."), &["version"])?;
         registered(registry, info)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let kinds = Kind::ALL.map(Kind::as_str);
+        let messages = counters("published_messages_total", "Messages handed to the broker.", "kind", &kinds)?;
+        let bytes = counters("published_bytes_total", "Payload handed to the broker.", "kind", &kinds)?;
         Ok(Self {
-            published_messages: counters(
-                "published_messages_total",
-                "Messages handed to the broker.",
-                "kind",
-                &Kind::ALL.map(Kind::as_str),
-            )?,
-            published_bytes: counters(
-                "published_bytes_total",
-                "Payload handed to the broker.",
-                "kind",
-                &Kind::ALL.map(Kind::as_str),
-            )?,
+            published: kinds.map(|kind| (messages.with_label_values(&[kind]), bytes.with_label_values(&[kind]))),
             dropped_fragments: counters(
                 "dropped_fragments_total",
                 "Media fragments that were not published.",
@@ -192,8 +185,9 @@ impl Metrics {
 
     /// A message went to the broker.
     pub(crate) fn published(&self, kind: Kind, bytes: usize) {
-        self.published_messages.with_label_values(&[kind.as_str()]).inc();
-        self.published_bytes.with_label_values(&[kind.as_str()]).inc_by(bytes as u64);
+        let (messages, total) = &self.published[kind as usize];
+        messages.inc();
+        total.inc_by(bytes as u64);
     }
 
     /// Media was dropped.

@@ -38,37 +38,35 @@ impl Packer {
     /// Messages that carry these fragments (or init segments) of one track, in order. Numbers run on from the call
     /// before and begin at 0 in each generation.
     pub(crate) fn messages(&mut self, generation: u64, fragments: impl IntoIterator<Item = Bytes>) -> Vec<Packet> {
+        let mut packets = Vec::new();
+        self.pack(generation, fragments, &mut packets);
+        packets
+    }
+
+    /// As [`Self::messages`], behind what is there already.
+    pub(crate) fn pack(
+        &mut self,
+        generation: u64,
+        fragments: impl IntoIterator<Item = Bytes>,
+        packets: &mut Vec<Packet>,
+    ) {
         if generation != self.generation {
             self.generation = generation;
             self.number = 0;
         }
-        let mut packets = Vec::new();
-        let mut small: Vec<Bytes> = Vec::new();
-        let mut small_bytes = 0;
-        for fragment in fragments.into_iter().filter(|fragment| !fragment.is_empty()) {
-            if small_bytes + fragment.len() > self.max_bytes {
-                self.pack(&mut small, &mut packets);
-                small_bytes = 0;
-            }
-            if fragment.len() > self.max_bytes {
-                self.cut(&fragment, &mut packets);
-            } else {
-                small_bytes += fragment.len();
-                small.push(fragment);
-            }
+        let mut fragments = fragments.into_iter().filter(|fragment| !fragment.is_empty()).peekable();
+        while let Some(first) = fragments.next() {
+            let Some(mut room) = self.max_bytes.checked_sub(first.len()) else {
+                self.cut(&first, packets);
+                continue;
+            };
+            let rest = std::iter::from_fn(|| {
+                let next = fragments.next_if(|next| next.len() <= room)?;
+                room -= next.len();
+                Some(next)
+            });
+            packets.push(Packet { correlation: self.correlation(None), payload: joined(first, rest) });
         }
-        self.pack(&mut small, &mut packets);
-        packets
-    }
-
-    fn pack(&mut self, small: &mut Vec<Bytes>, packets: &mut Vec<Packet>) {
-        let payload = match small.as_slice() {
-            [] => return,
-            [only] => only.clone(),
-            several => several.concat().into(),
-        };
-        small.clear();
-        packets.push(Packet { correlation: self.correlation(None), payload });
     }
 
     fn cut(&mut self, fragment: &Bytes, packets: &mut Vec<Packet>) {
@@ -83,16 +81,28 @@ impl Packer {
     }
 
     fn correlation(&mut self, part: Option<(u16, u16)>) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(16);
-        bytes.put_u64(self.generation);
-        bytes.put_u32(self.number);
+        let mut bytes = [0; 16];
+        let mut rest = &mut bytes[..];
+        rest.put_u64(self.generation);
+        rest.put_u32(self.number);
         if let Some((part, count)) = part {
-            bytes.put_u16(part);
-            bytes.put_u16(count);
+            rest.put_u16(part);
+            rest.put_u16(count);
         }
+        let unused = rest.len();
         self.number = self.number.wrapping_add(1);
-        bytes.freeze()
+        Bytes::copy_from_slice(&bytes[..bytes.len() - unused])
     }
+}
+
+/// One alone stays where it is.
+fn joined(first: Bytes, mut rest: impl Iterator<Item = Bytes>) -> Bytes {
+    let Some(second) = rest.next() else { return first };
+    let mut joined = BytesMut::with_capacity(first.len() + second.len());
+    joined.extend_from_slice(&first);
+    joined.extend_from_slice(&second);
+    rest.for_each(|next| joined.extend_from_slice(&next));
+    joined.freeze()
 }
 
 #[cfg(test)]

@@ -73,10 +73,18 @@ impl Publisher {
         self.broker.connected()
     }
 
-    /// Media on a live topic.
-    pub(crate) fn live(&self, topic: &str, packet: Packet) -> Result<Pending, PublishError> {
-        let publication = Publication::new(topic, packet.payload).correlation(packet.correlation).expiry(EXPIRY);
-        self.hand_over(Kind::Live, publication)
+    /// Media on a live topic. Nobody asks what becomes of it.
+    pub(crate) fn live(&self, topic: &str, packet: Packet) -> Result<(), PublishError> {
+        let publication = media(topic, packet);
+        let bytes = publication.payload_len();
+        self.broker.try_send(publication)?;
+        self.metrics.published(Kind::Live, bytes);
+        Ok(())
+    }
+
+    /// As [`Self::live`], and tells when it is out.
+    pub(crate) fn live_timed(&self, topic: &str, packet: Packet) -> Result<Pending, PublishError> {
+        self.hand_over(Kind::Live, media(topic, packet))
     }
 
     /// A whole GOP for one viewer. `root` is the topic below which nobody reads the pump's strokes.
@@ -94,8 +102,7 @@ impl Publisher {
     pub(crate) async fn burst(&self, topic: &str, packets: Vec<Packet>) {
         let one = |packet: Packet| {
             let bytes = packet.payload.len();
-            let publication = Publication::new(topic, packet.payload).correlation(packet.correlation).expiry(EXPIRY);
-            let published = self.broker.publish(publication);
+            let published = self.broker.publish(media(topic, packet));
             async move { published.await.map(|_| bytes) }
         };
         let mut outcomes = futures::stream::iter(packets).map(one).buffered(BURST);
@@ -191,7 +198,9 @@ impl Publisher {
 
     /// Counts media that was kept back, because what it builds on was not published.
     pub(crate) fn kept_back(&self, fragments: usize) {
-        self.metrics.dropped(Loss::BehindGap, fragments);
+        if fragments > 0 {
+            self.metrics.dropped(Loss::BehindGap, fragments);
+        }
     }
 
     /// Counts media that was not published.
@@ -215,6 +224,11 @@ impl Publisher {
         self.metrics.published(kind, bytes);
         Ok(pending)
     }
+}
+
+/// Media that is of use now or never.
+fn media(topic: &str, packet: Packet) -> Publication {
+    Publication::new(topic, packet.payload).correlation(packet.correlation).expiry(EXPIRY)
 }
 
 /// A report is made of plain fields, so it always has a JSON form.
@@ -250,7 +264,7 @@ impl Pump {
                     }
                     stroke.tick().await;
                     // A full queue turns the loop by itself.
-                    broker.try_publish(Publication::new(topic, Bytes::from_static(b"."))).ok();
+                    broker.try_send(Publication::new(topic, Bytes::from_static(b"."))).ok();
                 }
             }
         });

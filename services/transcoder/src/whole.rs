@@ -4,7 +4,7 @@
 //! goes with the GOP during which it came, so that video never waits for it. Memory is bounded: a GOP that is too large
 //! or too long is written in pieces.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::fmp4::fragment::{Run, Sample, fragment};
 use crate::fmp4::{Track, VIDEO_TIMESCALE};
@@ -68,7 +68,7 @@ impl Whole {
             return None;
         }
         let sync = video.samples.first().is_some_and(|first| first.sync);
-        Some(Piece { media: fragment(sequence, &runs), sync })
+        Some(Piece { media: fragment(&mut BytesMut::new(), sequence, &runs), sync })
     }
 }
 

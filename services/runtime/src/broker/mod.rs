@@ -9,6 +9,7 @@ mod patience;
 mod publication;
 mod subscription;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -129,10 +130,11 @@ async fn run_once(options: &Options, owner: &Owner, attempts: &mut Attempts, tok
     let (client, mut event_loop) = AsyncClient::builder(mqtt).capacity(QUEUE).build();
     // Of the subscriptions without which the service is of no use; a broker acknowledges them first and in order.
     let mut awaited = options.subscriptions.len();
+    let mut cancelled = pin!(token.cancelled());
     loop {
         let event = tokio::select! {
             event = event_loop.poll() => event,
-            () = token.cancelled() => {
+            () = &mut cancelled => {
                 disconnect(&client, &mut event_loop).await;
                 return Ended::Owner;
             }

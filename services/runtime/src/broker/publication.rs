@@ -134,7 +134,7 @@ impl Publisher {
     /// # Errors
     /// See [`PublishError`]; never `Full`.
     pub async fn publish(&self, publication: Publication) -> Result<Outcome, PublishError> {
-        let client = self.client()?;
+        let client = self.current.borrow().clone().ok_or(PublishError::NotConnected)?;
         let (topic, payload, options) = publication.into_parts();
         let notice = client.publish_tracked(topic, payload, options).await.map_err(|error| client_error(&error))?;
         Pending(notice).outcome().await
@@ -145,9 +145,21 @@ impl Publisher {
     /// # Errors
     /// `Full` when the queue is: drop what can be dropped.
     pub fn try_publish(&self, publication: Publication) -> Result<Pending, PublishError> {
-        let client = self.client()?;
+        let current = self.current.borrow();
+        let client = current.as_ref().ok_or(PublishError::NotConnected)?;
         let (topic, payload, options) = publication.into_parts();
         client.try_publish_tracked(topic, payload, options).map(Pending).map_err(|error| client_error(&error))
+    }
+
+    /// As [`Self::try_publish`], for those who do not ask what becomes of it: that alone costs as much as handing it over.
+    ///
+    /// # Errors
+    /// `Full` when the queue is: drop what can be dropped.
+    pub fn try_send(&self, publication: Publication) -> Result<(), PublishError> {
+        let current = self.current.borrow();
+        let client = current.as_ref().ok_or(PublishError::NotConnected)?;
+        let (topic, payload, options) = publication.into_parts();
+        client.try_publish(topic, payload, options).map_err(|error| client_error(&error))
     }
 
     /// Subscribes with QoS 1 on this and every later connection, until what is returned is dropped. A broker that refuses
@@ -177,10 +189,6 @@ impl Publisher {
         if current.wait_for(|client| client.is_some() == up).await.is_err() && up {
             std::future::pending::<()>().await;
         }
-    }
-
-    fn client(&self) -> Result<AsyncClient, PublishError> {
-        self.current.borrow().clone().ok_or(PublishError::NotConnected)
     }
 }
 

@@ -73,7 +73,8 @@ pub struct StartError {
     why: ExporterBuildError,
 }
 
-/// The traces of this process; by default none. Dropped, it exports what is left, which takes two seconds at most.
+/// The traces of this process; by default none. Dropped, it exports what is left, which takes two seconds at most. The
+/// export needs the tokio runtime, so it is not to be dropped on the only thread of one.
 #[derive(Debug, Default)]
 pub struct Traces(Option<Export>);
 

@@ -35,25 +35,20 @@ impl Lane {
         packets
     }
 
-    /// The messages that carry these fragments, and how many fragments were kept back.
-    pub(super) fn messages(&mut self, generation: u64, fragments: Vec<Fragment>) -> (Vec<Packet>, usize) {
-        let mut packets = Vec::new();
+    /// Takes all fragments and adds the messages that carry them. Returns how many were kept back.
+    pub(super) fn pack(&mut self, generation: u64, fragments: &mut Vec<Fragment>, packets: &mut Vec<Packet>) -> usize {
         let mut kept_back = 0;
         if self.broken {
             kept_back = fragments.iter().position(|(sync, _)| *sync).unwrap_or(fragments.len());
-            if kept_back == fragments.len() {
-                return (packets, kept_back);
-            }
-            self.broken = false;
-            if let Some(init) = &self.init {
-                packets = self.packer.messages(generation, [init.clone()]);
+            self.broken = kept_back == fragments.len();
+            if let Some(init) = self.init.clone().filter(|_| !self.broken) {
+                self.packer.pack(generation, [init], packets);
             }
         } else {
             self.init = None;
         }
-        let fragments = fragments.into_iter().skip(kept_back).map(|(_, bytes)| bytes);
-        packets.extend(self.packer.messages(generation, fragments));
-        (packets, kept_back)
+        self.packer.pack(generation, fragments.drain(..).skip(kept_back).map(|(_, bytes)| bytes), packets);
+        kept_back
     }
 
     /// One of the last messages did not go out, and none after it. Returns whether the lane was whole before.
@@ -105,7 +100,8 @@ mod tests {
                     bytes.push(name);
                     fragments.push((frame == 0, Bytes::from(bytes)));
                     if fragments.len() == together {
-                        let (packets, _) = lane.messages(7, mem::take(&mut fragments));
+                        let mut packets = Vec::new();
+                        lane.pack(7, &mut fragments, &mut packets);
                         publish(&mut lane, packets);
                     }
                 }
@@ -123,11 +119,14 @@ mod tests {
     fn a_lane_that_is_whole_keeps_nothing_back() {
         let mut lane = Lane::new(512);
         assert_eq!(lane.begin(7, Bytes::from_static(b"init")).len(), 1);
-        let fragments = vec![(true, Bytes::from_static(b"a")), (false, Bytes::from_static(b"b"))];
-        let (packets, kept_back) = lane.messages(7, fragments);
-        assert_eq!((packets.len(), kept_back), (1, 0));
+        let mut fragments = vec![(true, Bytes::from_static(b"a")), (false, Bytes::from_static(b"b"))];
+        let mut packets = Vec::new();
+        assert_eq!(lane.pack(7, &mut fragments, &mut packets), 0);
+        assert_eq!(packets.len(), 1);
         assert_eq!(packets[0].payload, "ab");
         lane.broke();
-        assert_eq!(lane.messages(7, vec![(false, Bytes::from_static(b"c"))]).1, 1);
+        fragments = vec![(false, Bytes::from_static(b"c"))];
+        assert_eq!(lane.pack(7, &mut fragments, &mut packets), 1);
+        assert_eq!((packets.len(), fragments.len()), (1, 0));
     }
 }

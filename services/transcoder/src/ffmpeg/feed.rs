@@ -11,10 +11,12 @@
 //! dropped; whether there is still anybody to go on for is the job's business.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use futures::TryFutureExt;
+use tokio::time::Sleep;
 use tracing::{debug, info, warn};
 
 use super::chatter::Chatter;
@@ -121,6 +123,9 @@ struct Run {
     pictures: bool,
     /// When the last picture came, or the run began.
     alive_at: Instant,
+    /// Wakes when a run would have stalled that gives no further picture. It is set anew when it does and not with each
+    /// picture, which would be a timer for each.
+    watchdog: Pin<Box<Sleep>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -159,11 +164,15 @@ impl Feed {
                     }
                 },
                 State::Running(run) => {
-                    let stalled = run.alive_at + self.settings.stall_timeout;
                     let event = tokio::select! {
                         event = run.input.next() => event,
-                        () = tokio::time::sleep_until(stalled.into()) => {
-                            self.stop(Why::Stalled);
+                        () = &mut run.watchdog => {
+                            let stalled = run.alive_at + self.settings.stall_timeout;
+                            if Instant::now() < stalled {
+                                run.watchdog.as_mut().reset(stalled.into());
+                            } else {
+                                self.stop(Why::Stalled);
+                            }
                             continue;
                         }
                     };
@@ -250,7 +259,9 @@ impl Feed {
             }
         }
         let expects_audio = input.has_audio();
-        self.state = State::Running(Run { input, symptom: Symptom::Other, began: now, pictures: false, alive_at: now });
+        let watchdog = Box::pin(tokio::time::sleep(self.settings.stall_timeout));
+        let symptom = Symptom::Other;
+        self.state = State::Running(Run { input, symptom, began: now, pictures: false, alive_at: now, watchdog });
         Event::Began { expects_audio }
     }
 

@@ -1,7 +1,8 @@
 //! Media fragments: `moof` and `mdat`, before them perhaps a `prft`.
 //!
-//! Every sample's bytes are copied once, into the message itself. Composition offsets are signed (`trun` version 1),
-//! decode times have 64 bits, and every duration is what the caller states.
+//! Every sample's bytes are copied once, into the message itself. Messages are cut from a buffer of the caller's, which
+//! makes room for many at once. Composition offsets are signed (`trun` version 1), decode times have 64 bits, and every
+//! duration is what the caller states.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -32,38 +33,40 @@ pub(crate) struct Run<'a> {
     pub(crate) samples: &'a [Sample],
 }
 
-/// Makes a fragment.
-pub(crate) fn fragment(sequence: u32, runs: &[Run<'_>]) -> Bytes {
-    let mut out = BytesMut::with_capacity(size(runs));
-    put_fragment(&mut out, sequence, runs);
-    out.freeze()
+/// Makes a fragment, in a buffer that is empty.
+pub(crate) fn fragment(out: &mut BytesMut, sequence: u32, runs: &[Run<'_>]) -> Bytes {
+    out.reserve(size(runs));
+    put_fragment(out, sequence, runs);
+    out.split().freeze()
 }
 
 /// Makes a fragment of video that says when it was captured, as far as we know: `unix_us` in Unix microseconds.
-pub(crate) fn stamped(sequence: u32, unix_us: u64, run: Run<'_>) -> Bytes {
+pub(crate) fn stamped(out: &mut BytesMut, sequence: u32, unix_us: u64, run: Run<'_>) -> Bytes {
     /// The clock is real, the offset from the capture unknown but about constant.
     const REAL_TIME: u32 = 24;
-    let mut out = BytesMut::with_capacity(32 + size(&[run]));
-    full(&mut out, *b"prft", 1, REAL_TIME, |out| {
+    out.reserve(32 + size(&[run]));
+    full(out, *b"prft", 1, REAL_TIME, |out| {
         out.put_u32(id(run.track));
         out.put_u64(ntp(unix_us));
         out.put_u64(run.decode_time);
     });
-    put_fragment(&mut out, sequence, &[run]);
-    out.freeze()
+    put_fragment(out, sequence, &[run]);
+    out.split().freeze()
 }
 
 fn put_fragment(out: &mut BytesMut, sequence: u32, runs: &[Run<'_>]) {
+    debug_assert!(runs.len() <= 2, "there is video and audio");
     let start = out.len();
-    let mut offsets = Vec::with_capacity(runs.len());
+    // Of data offsets: one for each track.
+    let mut places = [0; 2];
     plain(out, *b"moof", |out| {
         full(out, *b"mfhd", 0, 0, |out| out.put_u32(sequence));
-        for run in runs {
-            offsets.push(put_run(out, run));
+        for (place, run) in places.iter_mut().zip(runs) {
+            *place = put_run(out, run);
         }
     });
     let mut offset = out.len() - start + 8;
-    for (at, run) in offsets.into_iter().zip(runs) {
+    for (at, run) in places.into_iter().zip(runs) {
         put_u32_at(out, at, offset as u32);
         offset += data_size(run);
     }

@@ -1,38 +1,38 @@
-//! The loop of a job: takes whatever happens next, asks the pure parts what follows, and does it. What it is asked for is
-//! answered in [`commands`].
+//! The loop of a job: takes whatever happens next, asks the pure parts what follows, and does it.
+//!
+//! What it is asked for is answered in [`commands`], what its source gives goes out in [`media`], and [`upkeep`] is what has
+//! to be done in any case. What follows from whatever it was is decided here.
 
 mod commands;
+mod media;
+mod upkeep;
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use runtime::broker::{Outcome, PublishError, Subscription};
+use runtime::broker::Subscription;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::info;
 
-use super::herald::{self, Herald, News, Subject};
+use super::herald::{Herald, News};
 use super::report;
 use super::starting::Starting;
 use super::{Answer, Cause, Command, Ended, Shared};
 use crate::board::{Entry, Stream};
 use crate::failure::{Code, Failure};
 use crate::fanout::Fanout;
-use crate::ffmpeg::feed::{self, End, Feed};
-use crate::job::life::{Life, State, Verdict};
+use crate::ffmpeg::feed::Feed;
+use crate::job::life::Life;
 use crate::job::rate::Rate;
 use crate::metrics::StreamFigures;
-use crate::muxer::{Error as MuxerError, Media, Muxer, Output, Start, Track};
+use crate::muxer::{Media, Muxer, Start};
 use crate::stream::Spec;
 use crate::timeline::Ticks;
-use crate::viewers::presence::Rule;
-use crate::viewers::{Delivery, Viewer, Viewers, Whom};
+use crate::viewers::{Viewer, Viewers, Whom};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How often a live viewer is told the status, which is also how its presence is noticed.
-const STATUS_EVERY: u32 = 5;
-/// How often what is retained is renewed, in seconds.
-const RETAIN_EVERY: u32 = 20;
 
 /// A stream.
 pub(super) struct Job {
@@ -114,11 +114,12 @@ impl Job {
         info!("stream begins");
         let mut second = tokio::time::interval(SECOND);
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut cancelled = pin!(token.cancelled());
         self.review();
         let ended = loop {
             let over = self.life.deadline();
             let ended = tokio::select! {
-                () = token.cancelled() => Some(Ended::Drained),
+                () = &mut cancelled => Some(Ended::Drained),
                 command = mailbox.recv() => match command {
                     Some(command) => self.command(command),
                     None => Some(Ended::Drained),
@@ -132,7 +133,7 @@ impl Job {
                     self.second();
                     None
                 }
-                () = tokio::time::sleep_until(over.unwrap_or_else(Instant::now).into()), if over.is_some() => None,
+                () = until(over) => None,
             };
             self.review();
             if let Some(ended) = ended {
@@ -147,188 +148,6 @@ impl Job {
         while mailbox.try_recv().is_ok() {}
         self.close(&ended).await;
         ended
-    }
-
-    fn source(&mut self, event: feed::Event) -> Option<Ended> {
-        match event {
-            feed::Event::Began { expects_audio } => {
-                self.run_began = true;
-                self.starting.ffmpeg_began();
-                let outputs = self.muxer.begin(report::unix_ms(), expects_audio);
-                self.publish(&outputs);
-            }
-            feed::Event::Item(item, at) => match self.muxer.push(item, report::unix(at).as_micros() as u64) {
-                Ok(outputs) => self.publish(&outputs),
-                Err(error) => {
-                    warn!(%error, "the source has to be transcoded");
-                    self.feed.reject(match error {
-                        MuxerError::UnsupportedVideo(_) => Track::Video,
-                        MuxerError::UnsupportedAudio(_) => Track::Audio,
-                    });
-                }
-            },
-            feed::Event::AudioEnded => {
-                let outputs = self.muxer.give_up_audio();
-                self.publish(&outputs);
-            }
-            feed::Event::Ended(End::Learnt | End::Replaced) => {
-                self.restarted("learnt");
-                self.life.interrupted();
-            }
-            feed::Event::Ended(End::Lost { failure, reason }) => {
-                self.restarted(reason.as_str());
-                // Said once, and not with each attempt while the source is away.
-                if self.failure.as_ref().map(|failure| failure.code) != Some(failure.code) {
-                    warn!(code = failure.code.as_str(), reason = reason.as_str(), "source lost");
-                }
-                for waiting in std::mem::take(&mut self.waiting) {
-                    waiting.answer.send(Err(failure.clone())).ok();
-                }
-                self.starting.failed(failure.code);
-                self.failure = Some(failure.clone());
-                self.review_watched();
-                if self.life.lost(failure.code) == Verdict::End {
-                    return Some(Ended::Lost(failure));
-                }
-            }
-        }
-        None
-    }
-
-    fn restarted(&mut self, reason: &'static str) {
-        self.restarts += 1;
-        self.shared.metrics.restarted(reason);
-    }
-
-    fn publish(&mut self, outputs: &[Output]) {
-        if outputs.is_empty() {
-            return;
-        }
-        let under_way = self.fanout.publish(outputs);
-        self.herald.listen(under_way.evidence);
-        if let Some(keyframe) = under_way.keyframe {
-            self.herald.time(keyframe);
-        }
-        let mut keyframe = false;
-        for output in outputs {
-            match output {
-                Output::Generation(media) => info!(
-                    generation = media.generation,
-                    video = media.video.codec,
-                    width = media.video.width,
-                    height = media.video.height,
-                    audio = media.audio.as_ref().map(|audio| audio.codec.as_str()),
-                    "generation begins"
-                ),
-                Output::Fragment { track, sync, bytes, decode_time, reached_us, .. } => {
-                    let now = report::unix(SystemTime::now());
-                    let held = reached_us.map(|reached| now.saturating_sub(Duration::from_micros(reached)));
-                    self.rate.count(held, bytes.len());
-                    if *track == Track::Video && *sync {
-                        keyframe = true;
-                        self.keyframe_due(*decode_time);
-                    }
-                }
-                Output::Init { .. } | Output::Gop { .. } => {}
-            }
-        }
-        if keyframe && (self.run_began || !self.life.is_flowing()) {
-            self.keyframe();
-        }
-    }
-
-    fn keyframe_due(&mut self, decode_time: Ticks) {
-        let last = self.last_keyframe.replace(decode_time);
-        if let (Some(last), Some(figures)) = (last, &self.figures) {
-            figures.keyframe_interval(Duration::from_secs_f64(decode_time.saturating_sub(last) as f64 / 90_000.0));
-        }
-    }
-
-    /// The first keyframe of a run is out.
-    fn keyframe(&mut self) {
-        self.run_began = false;
-        if let Some(asked) = self.asked.take() {
-            self.shared.metrics.started(asked.elapsed());
-        }
-        self.starting.done();
-        self.failure = None;
-        self.life.flows();
-        if let Some(media) = self.muxer.media().cloned() {
-            for waiting in std::mem::take(&mut self.waiting) {
-                self.serve(waiting, media.clone());
-            }
-        }
-    }
-
-    fn answered(&mut self, (subject, outcome): herald::Answer) {
-        let reply_viewer = matches!(subject, Subject::ReplyViewer(_));
-        if let Subject::ReplyViewer(topic) = &subject {
-            self.fanout.settled(topic);
-        }
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                debug!(%error, reply_viewer, "a report was not published");
-                // The connection went, even if it is back already.
-                self.connected &= !matches!(error, PublishError::Lost);
-                return;
-            }
-        };
-        self.shared.publisher.noticed(outcome);
-        let anybody = outcome == Outcome::Delivered;
-        match subject {
-            Subject::Anybody => {
-                let tells = matches!(self.shared.publisher.rule(), Rule::Subscribers { .. });
-                self.passive = anybody && tells;
-            }
-            Subject::Viewer(topic) | Subject::ReplyViewer(topic) => {
-                self.viewers.answered(&topic, anybody, Instant::now());
-            }
-            Subject::Keyframe(since) => self.shared.metrics.keyframe_out(since.elapsed()),
-            Subject::Nobody => {}
-        }
-    }
-
-    fn second(&mut self) {
-        let now = Instant::now();
-        self.seconds = self.seconds.wrapping_add(1);
-        let stands = self.rate.second();
-        if self.is_watched() && (stands || self.life.state() == State::Restarting) {
-            self.shared.metrics.stalled(SECOND);
-        }
-        if let Some(figures) = &self.figures {
-            figures.frame_rate(self.rate.frames_per_second());
-        }
-        // Nobody waits any more who has hung up.
-        self.waiting.retain(|waiting| !waiting.answer.is_closed());
-        if !self.shared.publisher.connected() {
-            self.connected = false;
-        } else if !self.connected {
-            self.connected = true;
-            self.viewers.resumed(now);
-            self.announced = None;
-        }
-        if self.connected {
-            self.shared.publisher.ask_broker(self.fanout.root());
-            let gone = self.viewers.remove_gone(self.shared.publisher.rule(), now);
-            for viewer in &gone {
-                info!(session = viewer.session, viewers = self.viewers.len(), "viewer has gone");
-                self.fanout.leave(&viewer.reply_topic);
-            }
-            let news = self.news();
-            if self.is_public() {
-                self.herald.tick(&news, &self.rate, self.viewers.len(), self.restarts);
-            }
-            if self.seconds.is_multiple_of(STATUS_EVERY) {
-                for viewer in self.viewers.iter().filter(|viewer| viewer.delivery == Delivery::Live) {
-                    self.herald.status(viewer, &news);
-                }
-            }
-            if self.is_public() && self.seconds.is_multiple_of(RETAIN_EVERY) {
-                self.herald.retain(&news, self.muxer.media());
-            }
-        }
-        self.post();
     }
 
     /// Draws the conclusions from whatever has just happened.
@@ -419,5 +238,13 @@ impl Job {
 
     fn generation(&self) -> u64 {
         self.muxer.media().map_or(0, |media| media.generation)
+    }
+}
+
+/// Never, if there is no such time. Sets no timer before it is polled.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
