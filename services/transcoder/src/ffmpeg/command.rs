@@ -37,7 +37,7 @@ pub(crate) fn invocation(spec: &Spec, plan: Plan, timeout: Duration) -> Invocati
     for (name, value) in probe {
         args.push(&format!("-{name} {value}"));
     }
-    let script = input(&mut args, &spec.source, &probe, timeout);
+    let script = input(&mut args, &spec.source, probe, timeout);
     args.push("-map 0:v:0");
     match (&spec.transcode, plan.video) {
         (Some(transcode), _) => encode_profile(&mut args, transcode),
@@ -58,12 +58,15 @@ pub(crate) fn invocation(spec: &Spec, plan: Plan, timeout: Duration) -> Invocati
     Invocation { args: args.0, script, audio }
 }
 
+/// Options by which ffmpeg looks at a source, and their values.
+type Probing = [(&'static str, &'static str); 3];
+
 /// How long ffmpeg looks at the source before it writes anything, as options and their values: bytes, microseconds, frames.
 ///
 /// Left to itself it would wait for twenty frames to guess a frame rate that nobody asks for, and for seven that are decoded to
 /// learn of B-frames. What is needed is the size of the picture, which any slice tells once the parameter sets are known, so a
 /// tenth of a second will do: a frame of each track.
-fn probe(probe: Probe) -> [(&'static str, &'static str); 3] {
+fn probe(probe: Probe) -> Probing {
     let (bytes, microseconds) = match probe {
         Probe::Short => ("50000", "100000"),
         Probe::Long => ("5000000", "5000000"),
@@ -71,7 +74,7 @@ fn probe(probe: Probe) -> [(&'static str, &'static str); 3] {
     [("probesize", bytes), ("analyzeduration", microseconds), ("fpsprobesize", "0")]
 }
 
-fn input(args: &mut Args, source: &Source, probe: &[(&str, &str)], timeout: Duration) -> Option<SecretString> {
+fn input(args: &mut Args, source: &Source, probe: Probing, timeout: Duration) -> Option<SecretString> {
     let timeout = timeout.as_micros();
     let Some(url) = source.secret_url() else {
         args.push(&format!("-protocol_whitelist {PROTOCOLS} -rtsp_transport tcp -timeout {timeout} -i"));
@@ -82,7 +85,7 @@ fn input(args: &mut Args, source: &Source, probe: &[(&str, &str)], timeout: Dura
     // In a quoted string only the quote itself is special, and it is written outside of the quotes.
     let quoted = url.expose_secret().replace('\'', r"'\''");
     // It looks twice, at the script and at what the script names, and at the latter by its defaults unless told here too.
-    let probe: String = probe.iter().map(|(name, value)| format!("option {name} {value}\n")).collect();
+    let probe = probe.map(|(name, value)| format!("option {name} {value}\n")).concat();
     let script =
         format!("ffconcat version 1.0\nfile '{quoted}'\noption rtsp_transport tcp\noption timeout {timeout}\n{probe}");
     Some(script.into())
