@@ -37,6 +37,32 @@ describe('a picture that is under way', () => {
   });
 });
 
+describe('a clock that the browser holds', () => {
+  /** Frames for 20 s, 34 ms ahead of the playhead; every so often the clock stands for the time of one. */
+  const targetAfter = (holdEveryMs: number): number => {
+    const video = playing(10);
+    const pilot = new Pilot(video as HTMLVideoElement, VIDEO_ONLY, { stalled: vi.fn(), seeked: vi.fn() });
+    pilot.start();
+    let heldAt = 0;
+    for (let now = 0; now < 20_000; now += 33) {
+      const holds = now - heldAt >= holdEveryMs;
+      if (holds) heldAt = now;
+      else video.currentTime += 0.033 * video.playbackRate;
+      pilot.edgeAt({ time: video.currentTime + 0.034, frameMs: 33, depth: 5, live: true });
+      pilot.beforeAppend(now, true);
+    }
+    return pilot.target;
+  };
+
+  test('gets more to go on with', () => {
+    expect(targetAfter(2000)).toBeGreaterThan(70);
+  });
+
+  test('does not for what happens once', () => {
+    expect(targetAfter(15_000)).toBe(VIDEO_ONLY.floor);
+  });
+});
+
 describe('what is counted', () => {
   const watched = (steps: readonly { readonly ms: number; readonly moves?: boolean; readonly paused?: boolean }[], started = true) => {
     const video = playing(10);

@@ -1,8 +1,8 @@
 // How far behind the live edge to play, and how fast: the control law of the playhead.
 //
 // The margin is what is left to play when the next fragment comes: edge − currentTime just before an append. The law holds
-// its mean at a target and finds the smallest target that this network and this machine allow: a margin that nearly
-// ran out raises it at once, calm lowers it slowly. Each constant was measured; see the table tests for what they mean.
+// its mean at a target and finds the smallest target that this network and this machine allow: margins that nearly ran out,
+// and clocks that were held, raise it, calm lowers it. Each constant was measured; see the table tests for what they mean.
 //
 // Pure arithmetic on times that are passed in. It knows no video element, and does not decide about gaps or stalls.
 
@@ -13,19 +13,24 @@ export interface LawLimits {
   readonly start: number;
   /** A margin below this nearly ran out. Milliseconds. */
   readonly dry: number;
+  /** A margin below this did run out, and the picture stood. Milliseconds. */
+  readonly empty: number;
+  /** So near to the target it plays at its own speed. Milliseconds; 0: never. */
+  readonly deadBand: number;
 }
 
 /**
- * Video alone. A browser asks for the frame of a display refresh two refreshes ahead, 33 ms at 60 Hz. When the next one is
- * not there by then Chromium holds the clock, for as long as a frame or two, and throws away what comes meanwhile: nearer
- * than this, the picture is not sooner on screen, but later and in jolts.
+ * Video alone. A browser takes a frame for a refresh of the screen that is one or two refreshes ahead; Chromium shows a video
+ * of 30 frames a second at every second refresh. A frame that is not there then, it shows 33 ms later or never, and may hold
+ * its clock besides. From 20 ms on, and what an append and the decoder take, most are there in time; how many, and how soon
+ * they are shown, depends on how the camera's frames fall between the refreshes, which no margin changes.
  */
-export const VIDEO_ONLY: LawLimits = { floor: 40, start: 40, dry: 30 };
+export const VIDEO_ONLY: LawLimits = { floor: 34, start: 40, dry: 22, empty: 0, deadBand: 0 };
 /**
  * With audio the browser takes more than 100 ms ahead for its own buffer, and stalls when it cannot. In Chromium each such
- * stall doubles what it wants to have before it goes on, so it is worth some distance.
+ * stall doubles what it wants to have before it goes on, so it is worth some distance. Sound is not stretched without need.
  */
-export const WITH_AUDIO: LawLimits = { floor: 150, start: 200, dry: 140 };
+export const WITH_AUDIO: LawLimits = { floor: 150, start: 200, dry: 140, empty: 110, deadBand: 5 };
 
 export interface Verdict {
   /** Playback rate to set. */
@@ -35,11 +40,17 @@ export interface Verdict {
 }
 
 const SPACING_MS = 50;
-const WINDOW_MS = 1000;
-const DEAD_BAND_MS = 5;
+const WINDOW_MS = 500;
+/**
+ * With video alone the rate is never quite 1. At 1 Chromium shows frames by a beat that it has once found, and keeps to it while they are up to
+ * a frame later than they could be; off the beat it takes each frame for the refresh that it suits best.
+ */
+const SLIGHTEST = 0.004;
+const GAIN_PER_MS = 1 / 500;
 const RAISE_MS = 10;
-const RAISE_SPACING_MS = 500;
 const CEILING_MS = 600;
+/** What nearly runs out again within this is the same trouble. */
+const TROUBLE_SPACING_MS = 500;
 const CALM_MS = 10_000;
 const LOWER_MS = 1;
 const SEEK_BEYOND_MS = 1000;
@@ -48,11 +59,11 @@ const FASTEST = 1.1;
 
 export class LiveEdgeLaw {
   private samples: { at: number; margin: number }[] = [];
-  private dips: { at: number; margin: number }[] = [];
   private sampled = -Infinity;
-  private raised = -Infinity;
-  private calmSince: number | undefined;
   private wanted: number;
+  /** Times of trouble since the last raise, of late. Once is chance, twice is not. */
+  private troubles: number[] = [];
+  private raised: number | undefined;
 
   constructor(private readonly limits: LawLimits) {
     this.wanted = limits.start;
@@ -68,39 +79,45 @@ export class LiveEdgeLaw {
    * Both in milliseconds; `now` on any steady clock.
    */
   observe(now: number, margin: number): Verdict | undefined {
+    this.dip(now, margin);
     if (now - this.sampled < SPACING_MS) return undefined;
     this.sampled = now;
     this.samples.push({ at: now, margin });
     this.samples = this.samples.filter(({ at }) => now - at < WINDOW_MS);
-    this.calmSince ??= now;
 
-    this.dips = this.dips.filter(({ at }) => now - at < WINDOW_MS);
-    const low = [...this.samples, ...this.dips].filter(({ margin }) => margin < this.limits.dry);
-    if (low.length > 0) {
-      this.calmSince = now;
-      // What came before a raise had time to work is the reason for that one, not for the next.
-      if (low.some(({ at }) => at - this.raised >= RAISE_SPACING_MS)) {
-        this.raised = now;
-        this.wanted = Math.min(CEILING_MS, this.wanted + RAISE_MS);
-      }
-    } else if (now - this.calmSince >= CALM_MS) {
-      this.wanted = Math.max(this.limits.floor, this.wanted - LOWER_MS);
-    }
+    this.raised ??= now;
+    if (now - this.raised >= CALM_MS) this.wanted = Math.max(this.limits.floor, this.wanted - LOWER_MS);
 
     const mean = this.samples.reduce((sum, sample) => sum + sample.margin, 0) / this.samples.length;
     const error = mean - this.wanted;
-    const rate = Math.abs(error) <= DEAD_BAND_MS ? 1 : Math.min(FASTEST, Math.max(SLOWEST, 1 + error / 1000));
+    const change = Math.max(SLIGHTEST, Math.abs(error) * GAIN_PER_MS) * Math.sign(error);
+    const rests = Math.abs(error) <= this.limits.deadBand;
+    const rate = rests ? 1 : Math.min(FASTEST, Math.max(SLOWEST, 1 + change));
     return { rate, seek: margin > this.wanted + SEEK_BEYOND_MS };
   }
 
-  /** Takes the margin before an append of audio: it counts as a low point, for audio may come in lumps. */
+  /** Takes a margin that matters only if it is low, such as that before an append of audio, which may come in lumps. */
   dip(now: number, margin: number): void {
-    this.dips.push({ at: now, margin });
+    if (margin < this.limits.dry) this.trouble(now, margin < this.limits.empty);
+  }
+
+  /** The browser has held its clock for a moment, for want of a frame. */
+  held(now: number): void {
+    this.trouble(now, false);
   }
 
   /** The playhead jumped: what was measured before says nothing about now. The target stays, it was hard won. */
   jumped(): void {
     this.samples = [];
-    this.dips = [];
+  }
+
+  private trouble(now: number, isCertain: boolean): void {
+    const last = Math.max(this.troubles.at(-1) ?? -Infinity, this.raised ?? -Infinity);
+    if (now - last < TROUBLE_SPACING_MS) return;
+    this.troubles = [...this.troubles.filter((at) => now - at < CALM_MS), now];
+    if (this.troubles.length < 2 && !isCertain) return;
+    this.troubles = [];
+    this.raised = now;
+    this.wanted = Math.min(CEILING_MS, this.wanted + RAISE_MS);
   }
 }

@@ -13,7 +13,7 @@ export interface PilotEvents {
 }
 
 /** Setting the rate is not free; smaller steps cannot be told apart. */
-const RATE_STEP = 0.005;
+const RATE_STEP = 0.002;
 /** A catch-up that takes longer is a slow one. */
 const CATCH_UP_MS = 300;
 /** What decoding a frame costs at least, measured; a guess too low costs a short chase, one too high a short wait. */
@@ -24,6 +24,8 @@ const MOST_PREROLL_MS = 350;
 const SEEK_MS = 3000;
 /** An append is complete, and the playhead looked after, within this. */
 const APPEND_MS = 500;
+/** A clock that lags by more was held; its readings differ by less. */
+const HELD_MS = 12;
 /** Backlogs drain in steps; each seek decodes from a keyframe on. */
 const CATCH_UP_SPACING_MS = 300;
 
@@ -36,6 +38,8 @@ export class Pilot {
   private movedAt = 0;
   private catchUpUntil = -Infinity;
   private started = false;
+  /** As it was at the last append. */
+  private clock: { readonly at: number; readonly currentTime: number; readonly playbackRate: number } | undefined;
   private appendedAt: number | undefined;
 
   constructor(
@@ -82,6 +86,7 @@ export class Pilot {
       return;
     }
     if (margin === undefined || !this.isUnderWay(now)) return;
+    this.watchClock(now);
     const verdict = this.law.observe(now, margin);
     if (!verdict) return;
     if (verdict.seek) this.catchUp(now, APPEND_MS);
@@ -147,6 +152,16 @@ export class Pilot {
     const isDue = this.started && edge !== undefined && !video.paused;
     const stands = isDue && stalled(edge.time, video.currentTime, now - this.movedAt);
     this.stalls.tick(now, isDue, stands ? this.movedAt : undefined);
+  }
+
+  /** Between two appends the clock should have gone as far as its rate says. */
+  private watchClock(now: number): void {
+    const { currentTime, playbackRate } = this.video;
+    const { clock } = this;
+    this.clock = { at: now, currentTime, playbackRate };
+    if (!clock || now - clock.at > APPEND_MS || now - this.seekAt < APPEND_MS) return;
+    const went = (currentTime - clock.currentTime) * 1000;
+    if ((now - clock.at) * clock.playbackRate - went > HELD_MS) this.law.held(now);
   }
 
   private isUnderWay(now: number): boolean {
