@@ -17,6 +17,12 @@ export interface LawLimits {
   readonly empty: number;
   /** So near to the target it plays at its own speed. Milliseconds; 0: never. */
   readonly deadBand: number;
+  /** The margin that is held is a mean over so long. Milliseconds. */
+  readonly window: number;
+  /** By how much a tenth of a second off the target changes the rate. */
+  readonly gain: number;
+  /** Whether a clock that was held tells of the target: that of sound goes in steps. */
+  readonly heedsClock: boolean;
 }
 
 /**
@@ -25,12 +31,31 @@ export interface LawLimits {
  * its clock besides. From 20 ms on, and what an append and the decoder take, most are there in time; how many, and how soon
  * they are shown, depends on how the camera's frames fall between the refreshes, which no margin changes.
  */
-export const VIDEO_ONLY: LawLimits = { floor: 34, start: 40, dry: 22, empty: 0, deadBand: 0 };
+export const VIDEO_ONLY: LawLimits = {
+  floor: 34,
+  start: 40,
+  dry: 22,
+  empty: 0,
+  deadBand: 0,
+  window: 500,
+  gain: 0.2,
+  heedsClock: true,
+};
 /**
  * With audio the browser takes more than 100 ms ahead for its own buffer, and stalls when it cannot. In Chromium each such
- * stall doubles what it wants to have before it goes on, so it is worth some distance. Sound is not stretched without need.
+ * stall doubles what it wants to have before it goes on, so it is worth some distance, and once is enough. Sound is stretched
+ * slowly, and not without need.
  */
-export const WITH_AUDIO: LawLimits = { floor: 150, start: 200, dry: 140, empty: 110, deadBand: 5 };
+export const WITH_AUDIO: LawLimits = {
+  floor: 150,
+  start: 200,
+  dry: 140,
+  empty: 140,
+  deadBand: 5,
+  window: 1000,
+  gain: 0.1,
+  heedsClock: false,
+};
 
 export interface Verdict {
   /** Playback rate to set. */
@@ -40,13 +65,11 @@ export interface Verdict {
 }
 
 const SPACING_MS = 50;
-const WINDOW_MS = 500;
 /**
- * With video alone the rate is never quite 1. At 1 Chromium shows frames by a beat that it has once found, and keeps to it while they are up to
- * a frame later than they could be; off the beat it takes each frame for the refresh that it suits best.
+ * With video alone the rate is never quite 1. At 1 Chromium shows frames by a beat that it has once found, and keeps to it
+ * while they are up to a frame later than they could be; off the beat it takes each frame for the refresh that suits it best.
  */
 const SLIGHTEST = 0.004;
-const GAIN_PER_MS = 1 / 500;
 const RAISE_MS = 10;
 const CEILING_MS = 600;
 /** What nearly runs out again within this is the same trouble. */
@@ -83,14 +106,14 @@ export class LiveEdgeLaw {
     if (now - this.sampled < SPACING_MS) return undefined;
     this.sampled = now;
     this.samples.push({ at: now, margin });
-    this.samples = this.samples.filter(({ at }) => now - at < WINDOW_MS);
+    this.samples = this.samples.filter(({ at }) => now - at < this.limits.window);
 
     this.raised ??= now;
     if (now - this.raised >= CALM_MS) this.wanted = Math.max(this.limits.floor, this.wanted - LOWER_MS);
 
     const mean = this.samples.reduce((sum, sample) => sum + sample.margin, 0) / this.samples.length;
     const error = mean - this.wanted;
-    const change = Math.max(SLIGHTEST, Math.abs(error) * GAIN_PER_MS) * Math.sign(error);
+    const change = Math.max(SLIGHTEST, (Math.abs(error) / 100) * this.limits.gain) * Math.sign(error);
     const rests = Math.abs(error) <= this.limits.deadBand;
     const rate = rests ? 1 : Math.min(FASTEST, Math.max(SLOWEST, 1 + change));
     return { rate, seek: margin > this.wanted + SEEK_BEYOND_MS };
@@ -103,7 +126,7 @@ export class LiveEdgeLaw {
 
   /** The browser has held its clock for a moment, for want of a frame. */
   held(now: number): void {
-    this.trouble(now, false);
+    if (this.limits.heedsClock) this.trouble(now, false);
   }
 
   /** The playhead jumped: what was measured before says nothing about now. The target stays, it was hard won. */
