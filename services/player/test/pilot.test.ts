@@ -63,6 +63,37 @@ describe('a clock that the browser holds', () => {
   });
 });
 
+describe('where the browser can run ahead', () => {
+  const begin = (quality: () => { totalVideoFrames: number; droppedVideoFrames: number }) => {
+    const video = { ...playing(10), getVideoPlaybackQuality: quality };
+    const pilot = new Pilot(video as unknown as HTMLVideoElement, VIDEO_ONLY, { stalled: vi.fn(), seeked: vi.fn() }, true);
+    pilot.edgeAt({ time: 10.2, frameMs: 33, depth: 5, live: true });
+    return { video, pilot };
+  };
+
+  test('the catch-up ends ahead of all frames, at a rate of its own', () => {
+    const { video, pilot } = begin(() => ({ totalVideoFrames: 0, droppedVideoFrames: 0 }));
+    pilot.start();
+    pilot.catchUp(1000, 500);
+    pilot.look(1000, [{ start: 9, end: 10.7 }]);
+    expect(video.currentTime).toBeGreaterThan(10.22);
+    expect(video.playbackRate).toBeCloseTo(33 / 34);
+  });
+
+  test('frames that come too unevenly for it are played from a margin', () => {
+    let due = 0;
+    const { pilot } = begin(() => ({ totalVideoFrames: due, droppedVideoFrames: due / 10 }));
+    pilot.start();
+    for (let now = 0; now < 12_000; now += 33) {
+      due += 1;
+      pilot.beforeAppend(now, true);
+      pilot.meter(now);
+    }
+    expect(pilot.runsAhead).toBe(false);
+    expect(pilot.target).toBeGreaterThanOrEqual(VIDEO_ONLY.start);
+  });
+});
+
 describe('what is counted', () => {
   const watched = (steps: readonly { readonly ms: number; readonly moves?: boolean; readonly paused?: boolean }[], started = true) => {
     const video = playing(10);

@@ -61,3 +61,10 @@ test('what a generation repeats is played at the edge, and what it leaves out st
 
   expect(timeline.join(media({ decodeTime: 2 * 90_000, sync: true }))).toBe(0);
 });
+
+test('what was put off is known by when it is shown, and the edge by when it came', () => {
+  const timeline = new Timeline(['video']);
+  timeline.add('video', media({ decodeTime: 90_000, ntp: [2_208_988_900, 0], sync: true }), 0.012);
+  expect(timeline.captures.of(1.012)).toBe(100_000);
+  expect(timeline.edge).toBeCloseTo(1 + 1 / 30);
+});

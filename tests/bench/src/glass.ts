@@ -70,11 +70,16 @@ export function ages(frames: readonly Shown[]): number[] {
   return frames.flatMap(({ at, stamp }) => (stamp === undefined ? [] : [at - stamp]));
 }
 
-/** Per cent of the camera's frames, between the first and the last that were seen, that never came on screen. */
+/**
+ * Per cent of the camera's frames, between the first and the last that were seen, that never came on screen. The browser
+ * counts what it presents: of two frames at successive refreshes the page may hear of the later one alone.
+ */
 export function missing(frames: readonly Shown[], fps: number): number {
-  const stamps = new Set(frames.flatMap(({ stamp }) => stamp ?? []));
-  const expected = Math.round(((Math.max(...stamps) - Math.min(...stamps)) * fps) / 1000) + 1;
-  return Math.max(0, 100 * (1 - stamps.size / expected));
+  const stamped = frames.flatMap(({ stamp, presented }) => (stamp === undefined ? [] : [{ stamp, presented }]));
+  const [first, last] = [stamped[0], stamped.at(-1)];
+  if (!first || !last) return 100;
+  const expected = Math.round(((last.stamp - first.stamp) * fps) / 1000) + 1;
+  return Math.max(0, 100 * (1 - (last.presented - first.presented + 1) / expected));
 }
 
 /** Longest time between two frames on screen, milliseconds. */

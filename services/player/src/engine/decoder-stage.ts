@@ -105,6 +105,10 @@ export class DecoderStage implements Stage {
     // Nothing is held for the pace of the network.
   }
 
+  adapt(): number {
+    return 0;
+  }
+
   edgeAt(edge: LiveEdge): void {
     this.edge = edge;
   }

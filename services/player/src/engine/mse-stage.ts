@@ -8,6 +8,7 @@ import { Pilot } from './pilot';
 import { trimPoint } from './playhead';
 import { canPlay, Sink } from './sink';
 import type { FrameCounts, LiveEdge, Stage, StageEvents, StagePlan } from './stage';
+import { Stagger } from './stagger';
 import type { PlayCounts } from './stall-meter';
 import type { Timeline } from './timeline';
 import type { TrackName } from './viewing';
@@ -23,6 +24,7 @@ export class MseStage implements Stage {
   private readonly events: StageEvents;
   private readonly sink: Sink;
   private readonly pilot: Pilot;
+  private readonly stagger = new Stagger();
   private closed = false;
   private trimmed = 0;
   private ticked: number | undefined;
@@ -33,15 +35,16 @@ export class MseStage implements Stage {
     this.video = video;
     this.timeline = timeline;
     this.events = events;
-    this.pilot = new Pilot(video, tracks.includes('audio') ? WITH_AUDIO : VIDEO_ONLY, {
-      stalled: () => events.stalled(),
-      seeked: () => undefined,
-    });
+    const isSilent = !tracks.includes('audio');
+    const pilotEvents = { stalled: () => events.stalled(), seeked: () => undefined };
+    this.pilot = new Pilot(video, isSilent ? VIDEO_ONLY : WITH_AUDIO, pilotEvents, isSilent && isChromium());
     this.sink = new Sink(video, {
       appended: () => this.pilot.look(performance.now(), this.sink.buffered),
       makeRoom: () => this.makeRoom(),
       failed: (error) => events.broken(error),
     });
+    // A new source begins at the default.
+    video.playbackRate = video.defaultPlaybackRate = this.pilot.startingRate();
   }
 
   get counts(): PlayCounts {
@@ -93,6 +96,12 @@ export class MseStage implements Stage {
     if (edge !== undefined && follows) this.pilot.beforeAudio(now, edge);
   }
 
+  adapt(track: TrackName, segment: MediaFragment): number {
+    if (track === 'audio' || !this.pilot.runsAhead) return 0;
+    const { timeline } = this;
+    return this.stagger.put(segment, timeline.timescaleOf('video'), timeline.frameDuration);
+  }
+
   edgeAt(edge: LiveEdge): void {
     this.pilot.edgeAt(edge);
   }
@@ -123,6 +132,7 @@ export class MseStage implements Stage {
 
   close(): void {
     this.closed = true;
+    this.video.defaultPlaybackRate = 1;
     this.sink.close();
   }
 
@@ -142,4 +152,8 @@ export class MseStage implements Stage {
     const point = this.timeline.keyframeTimes.findLast((time) => time <= this.video.currentTime);
     return front && point !== undefined && point > front.start ? point : undefined;
   }
+}
+
+function isChromium(): boolean {
+  return /Chrom(e|ium)\//.test(navigator.userAgent);
 }

@@ -2,6 +2,7 @@
 //
 // The only code that writes currentTime and playbackRate. It owns no timer: the engine calls it before each append, after
 // each append, and several times a second.
+import { AHEAD_MS, ClockAhead } from './clock-ahead';
 import { LiveEdgeLaw, type LawLimits } from './live-edge';
 import { decide, stalled, type Range, type SeekReason } from './playhead';
 import type { LiveEdge } from './stage';
@@ -26,13 +27,18 @@ const SEEK_MS = 3000;
 const APPEND_MS = 500;
 /** A clock that lags by more was held; its readings differ by less. */
 const HELD_MS = 12;
+/** Until the rhythm of the stream is known. */
+const FRAME_MS = 1000 / 30;
+const COUNT_EVERY_MS = 500;
 /** Backlogs drain in steps; each seek decodes from a keyframe on. */
 const CATCH_UP_SPACING_MS = 300;
 
 export class Pilot {
   private readonly stalls: StallMeter;
   private readonly law: LiveEdgeLaw;
+  private readonly ahead: ClockAhead | undefined;
   private edge: LiveEdge | undefined;
+  private counted = -Infinity;
   private seekAt = -Infinity;
   private time = -1;
   private movedAt = 0;
@@ -42,12 +48,15 @@ export class Pilot {
   private clock: { readonly at: number; readonly currentTime: number; readonly playbackRate: number } | undefined;
   private appendedAt: number | undefined;
 
+  /** @param canRunAhead the browser plays on while the newest frame lasts, and shows what is due at once */
   constructor(
     private readonly video: HTMLVideoElement,
     limits: LawLimits,
     private readonly events: PilotEvents,
+    canRunAhead = false,
   ) {
     this.law = new LiveEdgeLaw(limits);
+    this.ahead = canRunAhead ? new ClockAhead() : undefined;
     this.stalls = new StallMeter(() => events.stalled());
   }
 
@@ -55,9 +64,14 @@ export class Pilot {
     return this.stalls.counts;
   }
 
-  /** Milliseconds behind the edge that the law aims at, at the moment before an append. */
+  /** Milliseconds behind the edge that is aimed at, at the moment before an append; negative: ahead of all frames. */
   get target(): number {
-    return this.law.target;
+    return this.runsAhead ? -AHEAD_MS : this.law.target;
+  }
+
+  /** Each frame is shown when it is there, wherever the clock is. */
+  get runsAhead(): boolean {
+    return this.ahead?.inForce === true;
   }
 
   /** Milliseconds between the playhead and the live edge. */
@@ -87,7 +101,7 @@ export class Pilot {
     }
     if (margin === undefined || !this.isUnderWay(now)) return;
     this.watchClock(now);
-    const verdict = this.law.observe(now, margin);
+    const verdict = this.ahead?.inForce ? this.ahead.observe(margin, this.frameMs) : this.law.observe(now, margin);
     if (!verdict) return;
     if (verdict.seek) this.catchUp(now, APPEND_MS);
     else if (Math.abs(this.video.playbackRate - verdict.rate) > RATE_STEP) this.video.playbackRate = verdict.rate;
@@ -96,6 +110,11 @@ export class Pilot {
   /** Audio is about to be appended; its own edge, seconds, is still the one before it. */
   beforeAudio(now: number, edge: number): void {
     if (this.isUnderWay(now)) this.law.dip(now, (edge - this.video.currentTime) * 1000);
+  }
+
+  /** To begin with, and after a jump. */
+  startingRate(): number {
+    return this.ahead?.inForce ? this.ahead.begin(this.frameMs) : 1;
   }
 
   /** The live edge has moved. */
@@ -132,7 +151,7 @@ export class Pilot {
       soughtAt: this.seekAt,
       buffered,
       edge: edge?.time,
-      landing: this.law.target + (edge?.frameMs ?? 0),
+      landing: this.target + (edge?.frameMs ?? 0),
       preroll: Math.min(MOST_PREROLL_MS, (edge?.depth ?? 0) * DECODE_MS),
       live: edge?.live ?? false,
       catchUp: now <= this.catchUpUntil && now - this.seekAt > CATCH_UP_SPACING_MS,
@@ -141,7 +160,7 @@ export class Pilot {
     this.seekAt = now;
     this.movedAt = now;
     this.law.jumped();
-    video.playbackRate = 1;
+    video.playbackRate = this.startingRate();
     video.currentTime = decision.to;
     this.events.seeked(decision.why);
   }
@@ -151,7 +170,19 @@ export class Pilot {
     const { edge, video } = this;
     const isDue = this.started && edge !== undefined && !video.paused;
     const stands = isDue && stalled(edge.time, video.currentTime, now - this.movedAt);
+    this.countLosses(now);
     this.stalls.tick(now, isDue, stands ? this.movedAt : undefined);
+  }
+
+  private get frameMs(): number {
+    return this.edge?.frameMs ?? FRAME_MS;
+  }
+
+  private countLosses(now: number): void {
+    if (!this.ahead || !this.started || now - this.counted < COUNT_EVERY_MS) return;
+    this.counted = now;
+    const { totalVideoFrames, droppedVideoFrames } = this.video.getVideoPlaybackQuality();
+    this.ahead.count(now, totalVideoFrames, droppedVideoFrames);
   }
 
   /** Between two appends the clock should have gone as far as its rate says. */
@@ -161,7 +192,9 @@ export class Pilot {
     this.clock = { at: now, currentTime, playbackRate };
     if (!clock || now - clock.at > APPEND_MS || now - this.seekAt < APPEND_MS) return;
     const went = (currentTime - clock.currentTime) * 1000;
-    if ((now - clock.at) * clock.playbackRate - went > HELD_MS) this.law.held(now);
+    if ((now - clock.at) * clock.playbackRate - went <= HELD_MS) return;
+    if (this.ahead?.inForce) this.ahead.held(now);
+    else this.law.held(now);
   }
 
   private isUnderWay(now: number): boolean {

@@ -264,13 +264,13 @@ export class Sitting {
       this.lastAudio = now;
     }
     this.stage.arriving(now, track, step.follows);
-    this.note(track, step.segment);
+    this.note(track, step.segment, this.stage.adapt(track, step.segment));
     this.stage.append(now, track, step.segment);
   }
 
-  private note(track: TrackName, segment: MediaFragment): void {
+  private note(track: TrackName, segment: MediaFragment, later: number): void {
     const { timeline } = this;
-    timeline.add(track, segment);
+    timeline.add(track, segment, later);
     const { edge, depth, frameDuration } = timeline;
     if (edge === undefined) return;
     this.stage.edgeAt({ time: edge, frameMs: frameDuration * 1000, depth, live: this.intake.flowing });

@@ -63,6 +63,8 @@ export interface Stage {
   appendInit(track: TrackName, segment: InitSegment): void;
   /** A fragment has come and is about to be appended; the edge is still the one before it. */
   arriving(now: number, track: TrackName, follows: boolean): void;
+  /** May change when it is presented; returns by how much later, seconds. */
+  adapt(track: TrackName, segment: MediaFragment): number;
   edgeAt(edge: LiveEdge): void;
   append(now: number, track: TrackName, segment: MediaFragment): void;
   /** The first picture is on screen: from now on standing still is a stall. */

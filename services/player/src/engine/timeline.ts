@@ -42,6 +42,10 @@ export class Timeline {
     return this.cadences[track].edge;
   }
 
+  timescaleOf(track: TrackName): number {
+    return this.timescales[track];
+  }
+
   setTimescale(track: TrackName, timescale: number): void {
     this.timescales[track] = timescale;
   }
@@ -57,12 +61,13 @@ export class Timeline {
     return this.shift;
   }
 
-  add(track: TrackName, fragment: MediaFragment): void {
+  /** @param later seconds by which its presentation was put off */
+  add(track: TrackName, fragment: MediaFragment, later = 0): void {
     const timescale = this.timescales[track];
     const first = fragment.decodeTime / timescale + this.shift;
     this.cadences[track].observe(first, fragment.lastDecodeTime / timescale + this.shift, fragment.samples);
     if (track === 'audio') return;
-    const shown = first + fragment.compositionOffset / timescale;
+    const shown = first + later + fragment.compositionOffset / timescale;
     if (fragment.capturedAt !== undefined) this.captures.add(shown, fragment.capturedAt);
     if (fragment.sync) this.keyframes.push(shown);
     this.framesSinceKey = fragment.samples + (fragment.sync ? 0 : this.framesSinceKey);
