@@ -181,6 +181,8 @@ export class Connection {
       queueQoSZero: false,
       // The default is a worker from a blob: URL, which a strict Content-Security-Policy forbids.
       timerVariant: 'native',
+      // A buffer made ahead for each of 65,536 message ids, between the opening of the socket and the first packet.
+      writeCache: false,
       ...(username && { username }),
       ...(password && { password }),
     });
