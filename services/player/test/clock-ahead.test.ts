@@ -54,9 +54,11 @@ describe('rate', () => {
   });
 });
 
-test('a second behind is worth a jump', () => {
+test('a second behind is worth a jump, and so is the end of what the newest frame claims', () => {
   expect(settled().observe(939, FRAME).seek).toBe(false);
   expect(settled().observe(941, FRAME).seek).toBe(true);
+  expect(settled().observe(-419, FRAME).seek).toBe(false);
+  expect(settled().observe(-421, FRAME).seek).toBe(true);
 });
 
 describe('frames that are lost', () => {

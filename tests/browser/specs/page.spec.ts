@@ -22,6 +22,19 @@ test('an address that is not allowed is refused in words', async ({ page, startW
   await world.expectFfmpegs(0);
 });
 
+test('a broker address that no browser can open is named as such', async ({ page, startWorld }) => {
+  const world = await startWorld({ cameras: [LOBBY] });
+  await page.goto(world.page(''));
+  for (const broker of ['broker.example', 'ws://:99999']) {
+    await page.evaluate((broker) => {
+      const element = document.createElement('mqtt-video');
+      for (const [name, value] of Object.entries({ source: 'lobby', broker, autoplay: '', muted: '' })) element.setAttribute(name, value);
+      document.querySelector('mqtt-video')?.replaceWith(element);
+    }, broker);
+    await expect(page.locator('mqtt-video').getByRole('status')).toContainText('address of the message broker');
+  }
+});
+
 test('a full service says that all places are taken, and lets the next one in', async ({ page, context, startWorld }) => {
   const world = await startWorld({
     cameras: [LOBBY, { name: 'yard', kind: 'silent' }],

@@ -19,7 +19,9 @@ const ANEW_MS = 3;
 /** Frames that Chromium takes the average of. */
 const AVERAGE_OF = 32;
 const FORWARD = 1.05;
-const SEEK_BEYOND_MS = 1000;
+/** Too far from its place to get there by speed: behind, or so near to the end of what the newest frame claims that it would stand. */
+const BEHIND_MS = 1000;
+const BEYOND_MS = 360;
 /** So many lost within so long are taken for a sign that it looks at every second refresh. */
 const LOST = 2;
 const LOST_WITHIN_MS = 2000;
@@ -63,7 +65,7 @@ export class ClockAhead {
   /** Takes the margin just before an append, milliseconds; called for each frame. */
   observe(margin: number, frameMs: number): Verdict {
     const error = margin + AHEAD_MS;
-    return { rate: this.rate(error, frameMs), seek: error > SEEK_BEYOND_MS };
+    return { rate: this.rate(error, frameMs), seek: error > BEHIND_MS || error < -BEYOND_MS };
   }
 
   /** The browser has held its clock, and settles things when it goes on. */

@@ -67,9 +67,10 @@ export class Connection {
     if (!this.isUp && this.timer !== undefined) this.connect();
   };
 
+  /** @throws when the browser does not take the address */
   constructor(private readonly url: string) {
-    addEventListener('online', this.online);
     this.connect();
+    addEventListener('online', this.online);
   }
 
   get up(): boolean {

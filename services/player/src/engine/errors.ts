@@ -17,6 +17,7 @@ export type ServiceCode =
 export type PlayerCode =
   | 'broker_unreachable'
   | 'broker_refused'
+  | 'broker_address'
   | 'no_service'
   | 'no_answer'
   | 'no_media'
@@ -89,6 +90,11 @@ const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     title: 'The message broker refuses access',
     advice: 'It wants another login or does not allow these topics. Tell whoever runs it.',
     retry: true,
+  },
+  broker_address: {
+    title: 'The address of the message broker is of no use',
+    advice: 'It begins with ws:// or wss://, and with wss:// on a page that came by https. Whoever made this page can change it.',
+    retry: false,
   },
   no_service: {
     title: 'Nobody serves video on this broker',

@@ -101,11 +101,12 @@ export class Player {
       this.standing.rest(new PlayerError('no_media_source'));
       return;
     }
+    const lease = this.connect();
+    if (!lease) return;
+    this.lease = lease;
     const now = performance.now();
     this.startUp = new StartUp(now);
     this.qoeAt = now;
-    const lease = acquire(this.options.broker);
-    this.lease = lease;
     const { events } = lease.connection;
     this.wasUp = lease.connection.up;
     this.cleanup = [
@@ -146,6 +147,16 @@ export class Player {
 
   private get prefix(): string {
     return this.options.topicPrefix ?? 'video';
+  }
+
+  /** Undefined, and the player rests, when the browser does not take the address. */
+  private connect(): Lease | undefined {
+    try {
+      return acquire(this.options.broker);
+    } catch (error) {
+      this.standing.rest(new PlayerError('broker_address', error instanceof Error ? error.message : ''));
+      return undefined;
+    }
   }
 
   /** Takes a new stage, with audio if it is wanted. */

@@ -27,18 +27,20 @@ export interface Situation {
   readonly preroll: number;
   /** False while the catch-up comes in: the edge is that of the past, and what matters is a first picture. */
   readonly live: boolean;
-  /** True: the page was blocked or hidden, or the catch-up is complete; being behind is no fault of the network. */
+  /** True: the page was blocked or hidden, or the catch-up is complete; being elsewhere is no fault of the network. */
   readonly catchUp: boolean;
 }
 
 export type Decision = { readonly kind: 'stay' } | { readonly kind: 'seek'; readonly to: number; readonly why: SeekReason };
-export type SeekReason = 'outside' | 'gap' | 'behind' | 'stuck';
+export type SeekReason = 'outside' | 'gap' | 'behind' | 'ahead' | 'stuck';
 
 const STAY: Decision = { kind: 'stay' };
 /** Ranges whose ends differ by less are the same place; browsers play through holes of this size. */
 const SEAM_S = 0.05;
 /** Behind by this much more than wanted, after a block, is worth the blink of a seek. */
 const CATCH_UP_MS = 150;
+/** Landing takes it ahead by up to 350 ms, for the time that the decoder will need; only beyond that it is lost in the future. */
+const AHEAD_MS = 355;
 /** A clock that stands this long while a later range exists has come to the end of its own. */
 const AT_GAP_MS = 150;
 /** A clock that stands this long with data ahead: Chromium fills its audio buffer anew, to twice of what it was. */
@@ -64,6 +66,7 @@ export function decide(s: Situation): Decision {
   if (!inside) return s.currentTime > s.edge + 1 ? seek(landing, 'outside') : STAY;
   const behind = (s.edge - s.currentTime) * 1000 - s.landing;
   if (s.catchUp && behind > CATCH_UP_MS) return seek(landing, 'behind');
+  if (s.catchUp && behind < -AHEAD_MS) return seek(landing, 'ahead');
   const standing = s.now - s.standingSince;
   // The end of a range is no measure: its last frame states a longer duration than it has.
   if (inside !== last && standing > AT_GAP_MS) return seek(last.start + INSIDE_S, 'gap');

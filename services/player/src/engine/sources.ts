@@ -19,9 +19,15 @@ export function watchSources(broker: string, prefix: string, listener: SourcesLi
     connection.events.on('up', () => listener.connection(true)),
     connection.events.on('down', (error) => listener.connection(false, error)),
   ];
-  if (connection.up) listener.connection(true);
-  return () => {
-    for (const stop of undo) stop();
+  const stop = (): void => {
+    for (const one of undo) one();
     lease.release();
   };
+  try {
+    if (connection.up) listener.connection(true);
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  return stop;
 }
