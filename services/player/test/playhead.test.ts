@@ -52,6 +52,7 @@ describe('stall', () => {
     ['standing at the edge', 100, 99.99, 150, true],
     ['standing at the edge for the time between two frames', 100, 99.99, 40, false],
     ['standing with data ahead', 100, 99.5, 150, false],
+    ['standing for long with data ahead', 100, 99.5, 260, true],
     ['running at the edge', 100, 99.99, 0, false],
   ])('%s', (_, edge, currentTime, standing, expected) => {
     expect(stalled(edge, currentTime, standing)).toBe(expected);

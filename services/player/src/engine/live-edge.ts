@@ -42,15 +42,15 @@ export const VIDEO_ONLY: LawLimits = {
   heedsClock: true,
 };
 /**
- * With audio the browser takes more than 100 ms ahead for its own buffer, and stalls when it cannot. In Chromium each such
- * stall doubles what it wants to have before it goes on, so it is worth some distance, and once is enough. Sound is stretched
- * slowly, and not without need.
+ * With audio the browser takes some 100 ms ahead for its own buffer, and stalls when it cannot. In Chromium each such
+ * stall doubles what it wants to have before it goes on, so it is worth some distance, and once is enough: how much it needs
+ * depends on the machine's sound, and is remembered. Sound is stretched slowly, and not without need.
  */
 export const WITH_AUDIO: LawLimits = {
-  floor: 150,
-  start: 200,
-  dry: 140,
-  empty: 140,
+  floor: 115,
+  start: 160,
+  dry: 100,
+  empty: 90,
   deadBand: 5,
   window: 1000,
   gain: 0.1,
@@ -72,6 +72,11 @@ const SPACING_MS = 50;
 const SLIGHTEST = 0.004;
 const RAISE_MS = 10;
 const CEILING_MS = 600;
+/** Frames of audio over which its lag is a mean: half a second. */
+const LAGS = 24;
+/** A clock that stood is worth more than a margin that was low, and takes longer to get over. */
+const STOOD_RAISE_MS = 20;
+const STOOD_SPACING_MS = 2000;
 /** What nearly runs out again within this is the same trouble. */
 const TROUBLE_SPACING_MS = 500;
 const CALM_MS = 10_000;
@@ -87,9 +92,15 @@ export class LiveEdgeLaw {
   /** Times of trouble since the last raise, of late. Once is chance, twice is not. */
   private troubles: number[] = [];
   private raised: number | undefined;
+  /** It is known by now that less is too little. */
+  private lowest: number;
+  private lag: number[] = [];
+  /** What it was at most, as a mean over some frames. */
+  private lagging = 0;
 
   constructor(private readonly limits: LawLimits) {
     this.wanted = limits.start;
+    this.lowest = limits.floor;
   }
 
   /** The margin that is aimed at, milliseconds. */
@@ -109,7 +120,7 @@ export class LiveEdgeLaw {
     this.samples = this.samples.filter(({ at }) => now - at < this.limits.window);
 
     this.raised ??= now;
-    if (now - this.raised >= CALM_MS) this.wanted = Math.max(this.limits.floor, this.wanted - LOWER_MS);
+    if (now - this.raised >= CALM_MS) this.wanted = Math.max(this.lowest, this.wanted - LOWER_MS);
 
     const mean = this.samples.reduce((sum, sample) => sum + sample.margin, 0) / this.samples.length;
     const error = mean - this.wanted;
@@ -127,6 +138,26 @@ export class LiveEdgeLaw {
   /** The browser has held its clock for a moment, for want of a frame. */
   held(now: number): void {
     if (this.limits.heedsClock) this.trouble(now, false);
+  }
+
+  /** How much later than its picture the audio of the same time comes, milliseconds: as much more is needed. */
+  audioLags(ms: number): void {
+    this.lag.push(ms);
+    if (this.lag.length < LAGS) return;
+    const mean = this.lag.reduce((sum, one) => sum + one, 0) / LAGS;
+    this.lag = [];
+    if (mean <= this.lagging) return;
+    this.lagging = mean;
+    this.lowest = Math.max(this.lowest, this.limits.floor + mean);
+    this.wanted = Math.max(this.wanted, this.limits.start + mean);
+  }
+
+  /** The clock stood with something to play ahead: at this target the browser has too little. */
+  stood(now: number): void {
+    if (this.raised !== undefined && now - this.raised < STOOD_SPACING_MS) return;
+    this.raised = now;
+    this.wanted = Math.min(CEILING_MS, this.wanted + STOOD_RAISE_MS);
+    this.lowest = Math.max(this.lowest, this.wanted);
   }
 
   /** The playhead jumped: what was measured before says nothing about now. The target stays, it was hard won. */

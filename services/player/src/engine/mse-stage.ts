@@ -93,7 +93,9 @@ export class MseStage implements Stage {
       return;
     }
     const edge = this.timeline.edgeOf('audio');
-    if (edge !== undefined && follows) this.pilot.beforeAudio(now, edge);
+    const picture = this.timeline.edgeOf('video');
+    if (edge === undefined || picture === undefined || !follows) return;
+    this.pilot.beforeAudio(now, edge, (picture - edge) * 1000);
   }
 
   adapt(track: TrackName, segment: MediaFragment): number {

@@ -27,6 +27,8 @@ const SEEK_MS = 3000;
 const APPEND_MS = 500;
 /** A clock that lags by more was held; its readings differ by less. */
 const HELD_MS = 12;
+/** A clock of sound goes in steps; one that does not go for so long stands. */
+const STOOD_MS = 90;
 /** Until the rhythm of the stream is known. */
 const FRAME_MS = 1000 / 30;
 const COUNT_EVERY_MS = 500;
@@ -107,9 +109,13 @@ export class Pilot {
     else if (Math.abs(this.video.playbackRate - verdict.rate) > RATE_STEP) this.video.playbackRate = verdict.rate;
   }
 
-  /** Audio is about to be appended; its own edge, seconds, is still the one before it. */
-  beforeAudio(now: number, edge: number): void {
-    if (this.isUnderWay(now)) this.law.dip(now, (edge - this.video.currentTime) * 1000);
+  /** Audio is about to be appended; its own edge, seconds, is still the one before it, and so much behind that of the picture. */
+  beforeAudio(now: number, edge: number, lagMs: number): void {
+    if (!this.isUnderWay(now)) return;
+    if (this.edge?.live === true) this.law.audioLags(lagMs);
+    const margin = (edge - this.video.currentTime) * 1000;
+    this.law.dip(now, margin);
+    if (margin > 0 && now - this.movedAt > STOOD_MS && now - this.seekAt > APPEND_MS) this.law.stood(now);
   }
 
   /** To begin with, and after a jump. */

@@ -79,9 +79,12 @@ function seek(to: number, why: SeekReason): Decision {
   return { kind: 'seek', to, why };
 }
 
-/** A stall is a clock that stands at the edge; `waiting` events come without one. */
+/**
+ * A stall is a clock that stands at the edge, or for long with something to play ahead, as when the browser's buffer of audio
+ * has run dry; `waiting` events come without one.
+ */
 export function stalled(edge: number, currentTime: number, standingMs: number): boolean {
-  return standingMs >= 100 && (edge - currentTime) * 1000 < 20;
+  return standingMs >= 100 && ((edge - currentTime) * 1000 < 20 || standingMs >= 250);
 }
 
 /** What may be removed from the front: up to a keyframe, for removal takes whole GOPs and must not reach the playhead. */
