@@ -13,7 +13,7 @@ import { BusyMeter } from '../src/machine.ts';
 import { LARGE_RARE, quiet, SMALL, startWorld } from '../src/setting.ts';
 
 const JOINS = 20;
-const COLD_JOINS = 8;
+const COLD_JOINS = 6;
 
 interface Case {
   readonly id: string;

@@ -13,10 +13,10 @@ import { startPipe } from '../yardsticks/pipe.ts';
 
 const SECONDS = 60;
 /** What is measured beside the claims need not be as sure. */
-const SHORT_SECONDS = 30;
-const YARDSTICK_SECONDS = 15;
+const SHORT_SECONDS = 15;
+const YARDSTICK_SECONDS = 10;
 /** After the first frame, the player still finds its distance from the live edge. */
-const SETTLE_SECONDS = 12;
+const SETTLE_SECONDS = 10;
 /** A pause between two frames that a viewer sees as one. */
 const FREEZE_MS = 250;
 const FPS = 30;

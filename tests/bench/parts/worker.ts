@@ -19,7 +19,7 @@ const TWO_FRAMES_MS = 2000 / FPS;
 /** Of 1 Mbit/s, with a keyframe a second. */
 const GOP_MIB = 1e6 / 8 / 2 ** 20;
 const COST_STREAMS = 10;
-const STEPS = [20, 40, 80, 100, 120, 160];
+const STEPS = [40, 80, 120, 160];
 const SECONDS = 6;
 const TRANSCODES = 3;
 
