@@ -7,7 +7,7 @@
 // frames last 1 ms longer, and goes to 1 from there; and a slower second has it settled anew. `Stagger` does the rest.
 //
 // Pure arithmetic on times that are passed in.
-import type { Verdict } from './live-edge';
+import { SEEK_BEYOND_MS, type Verdict } from './live-edge';
 
 /** Where the clock is placed: so far ahead of the newest frame when the next one comes. Milliseconds. */
 export const AHEAD_MS = 60;
@@ -19,8 +19,7 @@ const ANEW_MS = 3;
 /** Frames that Chromium takes the average of. */
 const AVERAGE_OF = 32;
 const FORWARD = 1.05;
-/** Too far from its place to get there by speed: behind, or so near to the end of what the newest frame claims that it would stand. */
-const BEHIND_MS = 1000;
+/** Further ahead than its place by so much it is near the end of what the newest frame claims, where it would stand. */
 const BEYOND_MS = 360;
 /** So many lost within so long are taken for a sign that it looks at every second refresh. */
 const LOST = 2;
@@ -59,13 +58,13 @@ export class ClockAhead {
     this.frames = AVERAGE_OF;
     this.longerMs = BEGIN_MS;
     this.counted = [];
-    return frameMs / (frameMs + BEGIN_MS);
+    return this.slower(frameMs);
   }
 
   /** Takes the margin just before an append, milliseconds; called for each frame. */
   observe(margin: number, frameMs: number): Verdict {
     const error = margin + AHEAD_MS;
-    return { rate: this.rate(error, frameMs), seek: error > BEHIND_MS || error < -BEYOND_MS };
+    return { rate: this.rate(error, frameMs), seek: error > SEEK_BEYOND_MS || error < -BEYOND_MS };
   }
 
   /** The browser has held its clock, and settles things when it goes on. */
@@ -94,10 +93,14 @@ export class ClockAhead {
     this.counted = [];
   }
 
+  private slower(frameMs: number): number {
+    return frameMs / (frameMs + this.longerMs);
+  }
+
   private rate(error: number, frameMs: number): number {
     if (this.frames > 0) {
       this.frames -= 1;
-      return frameMs / (frameMs + this.longerMs);
+      return this.slower(frameMs);
     }
     if (error > SLACK_MS) this.goesForward = true;
     else if (error < 0) this.goesForward = false;

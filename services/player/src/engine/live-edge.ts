@@ -60,7 +60,7 @@ export const WITH_AUDIO: LawLimits = {
 export interface Verdict {
   /** Playback rate to set. */
   readonly rate: number;
-  /** True: too far behind to catch up by speed. */
+  /** True: too far from where it should be to get there by speed. */
   readonly seek: boolean;
 }
 
@@ -81,7 +81,8 @@ const STOOD_SPACING_MS = 2000;
 const TROUBLE_SPACING_MS = 500;
 const CALM_MS = 10_000;
 const LOWER_MS = 1;
-const SEEK_BEYOND_MS = 1000;
+/** Behind by so much more than wanted, speed takes too long. */
+export const SEEK_BEYOND_MS = 1000;
 const SLOWEST = 0.9;
 const FASTEST = 1.1;
 

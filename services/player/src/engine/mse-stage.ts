@@ -43,8 +43,7 @@ export class MseStage implements Stage {
       makeRoom: () => this.makeRoom(),
       failed: (error) => events.broken(error),
     });
-    // A new source begins at the default.
-    video.playbackRate = video.defaultPlaybackRate = this.pilot.startingRate();
+    this.pilot.attached();
   }
 
   get counts(): PlayCounts {
@@ -134,7 +133,7 @@ export class MseStage implements Stage {
 
   close(): void {
     this.closed = true;
-    this.video.defaultPlaybackRate = 1;
+    this.pilot.detached();
     this.sink.close();
   }
 

@@ -68,12 +68,12 @@ export class Pilot {
 
   /** Milliseconds behind the edge that is aimed at, at the moment before an append; negative: ahead of all frames. */
   get target(): number {
-    return this.runsAhead ? -AHEAD_MS : this.law.target;
+    return this.leader ? -AHEAD_MS : this.law.target;
   }
 
   /** Each frame is shown when it is there, wherever the clock is. */
   get runsAhead(): boolean {
-    return this.ahead?.inForce === true;
+    return this.leader !== undefined;
   }
 
   /** Milliseconds between the playhead and the live edge. */
@@ -103,7 +103,7 @@ export class Pilot {
     }
     if (margin === undefined || !this.isUnderWay(now)) return;
     this.watchClock(now);
-    const verdict = this.ahead?.inForce ? this.ahead.observe(margin, this.frameMs) : this.law.observe(now, margin);
+    const verdict = this.leader?.observe(margin, this.frameMs) ?? this.law.observe(now, margin);
     if (!verdict) return;
     if (verdict.seek) this.catchUp(now, APPEND_MS);
     else if (Math.abs(this.video.playbackRate - verdict.rate) > RATE_STEP) this.video.playbackRate = verdict.rate;
@@ -118,9 +118,14 @@ export class Pilot {
     if (margin > 0 && now - this.movedAt > STOOD_MS && now - this.seekAt > APPEND_MS) this.law.stood(now);
   }
 
-  /** To begin with, and after a jump. */
-  startingRate(): number {
-    return this.ahead?.inForce ? this.ahead.begin(this.frameMs) : 1;
+  /** A source was put into the element, which begins at the default rate. */
+  attached(): void {
+    this.video.playbackRate = this.video.defaultPlaybackRate = this.startingRate();
+  }
+
+  /** Leaves the element as it was. */
+  detached(): void {
+    this.video.defaultPlaybackRate = 1;
   }
 
   /** The live edge has moved. */
@@ -180,6 +185,16 @@ export class Pilot {
     this.stalls.tick(now, isDue, stands ? this.movedAt : undefined);
   }
 
+  /** What decides about the rate in place of the law. */
+  private get leader(): ClockAhead | undefined {
+    return this.ahead?.inForce ? this.ahead : undefined;
+  }
+
+  /** To begin with, and after a jump. */
+  private startingRate(): number {
+    return this.leader?.begin(this.frameMs) ?? 1;
+  }
+
   private get frameMs(): number {
     return this.edge?.frameMs ?? FRAME_MS;
   }
@@ -199,8 +214,7 @@ export class Pilot {
     if (!clock || now - clock.at > APPEND_MS || now - this.seekAt < APPEND_MS) return;
     const went = (currentTime - clock.currentTime) * 1000;
     if ((now - clock.at) * clock.playbackRate - went <= HELD_MS) return;
-    if (this.ahead?.inForce) this.ahead.held(now);
-    else this.law.held(now);
+    (this.leader ?? this.law).held(now);
   }
 
   private isUnderWay(now: number): boolean {
